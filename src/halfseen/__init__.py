@@ -1,0 +1,64 @@
+"""Learning from data that is only half seen.
+
+Tables with holes in, completed tables, calibrated uncertainty and honest scores out.
+
+>>> import pandas as pd
+>>> from halfseen import MeanImputer
+>>> MeanImputer().fit_transform(pd.DataFrame({"age": [30.0, None, 50.0]}))
+    age
+0  30.0
+1  40.0
+2  50.0
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from halfseen.estimators.amputation import ampute
+    from halfseen.methods import all_methods, load, method_by_name
+    from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
+    from halfseen.methods.miwae import MIWAEImputer
+    from halfseen.methods.not_miwae import NotMIWAEImputer
+
+__all__ = [
+    "MIWAEImputer",
+    "MeanImputer",
+    "MedianImputer",
+    "ModeImputer",
+    "NotMIWAEImputer",
+    "ZeroImputer",
+    "__version__",
+    "all_methods",
+    "ampute",
+    "load",
+    "method_by_name",
+]
+
+__version__ = "0.1.0"
+
+# Public names and where they live; loaded when asked for, so that importing is quick.
+_HOMES = {
+    "MIWAEImputer": "halfseen.methods.miwae",
+    "MeanImputer": "halfseen.methods.constant",
+    "MedianImputer": "halfseen.methods.constant",
+    "ModeImputer": "halfseen.methods.constant",
+    "NotMIWAEImputer": "halfseen.methods.not_miwae",
+    "ZeroImputer": "halfseen.methods.constant",
+    "all_methods": "halfseen.methods",
+    "ampute": "halfseen.estimators.amputation",
+    "load": "halfseen.methods",
+    "method_by_name": "halfseen.methods",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'halfseen' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

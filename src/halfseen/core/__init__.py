@@ -1,0 +1,1 @@
+"""Columns, units, batches, noise, draws: what every room above stands on."""

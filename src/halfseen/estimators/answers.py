@@ -1,0 +1,129 @@
+"""From a fitted latent model to answers: means, draws and diagnostics, streamed over K."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Batch, Rows
+from halfseen.core.draws import Resample, WeightedMean, WeightSummary
+from halfseen.core.noise import new_generator
+from halfseen.core.row_noise import RowNoise, row_keys
+from halfseen.core.units import Units
+from halfseen.terms.latent import LatentModel, Weighted
+
+__all__ = ["Answers", "Diagnosis"]
+
+# Floats of one chunk of hidden activations: 4 MB stay near the processor.
+CHUNK_FLOATS = 2**20
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Per-row facts about the importance weights, each of shape (n,)."""
+
+    bound: Tensor
+    effective_sample_size: Tensor
+    pareto_k: Tensor
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a fitted model answers.
+
+    Parameters
+    ----------
+    model : LatentModel
+        With ``n_members`` members.
+    units : Units
+        Of the model's columns.
+    n_members, n_importance : int
+        M, and K at answer time.
+    width : int
+        The widest activation, for sizing chunks.
+    seed : int
+        Same seed, same answer.
+    """
+
+    model: LatentModel
+    units: Units
+    n_members: int
+    n_importance: int
+    width: int
+    seed: int
+
+    @property
+    def chunk(self) -> int:
+        """Importance samples per chunk: never a function of the rows."""
+        return min(self.n_importance, 100)
+
+    def _parts(self, rows: Rows, per_row: int) -> Iterator[Batch]:
+        size = max(1, CHUNK_FLOATS // (per_row * self.width * self.n_members))
+        for start in range(0, len(rows), size):
+            yield rows.take(slice(start, start + size))
+
+    def _stream(self, batch: Batch) -> Iterator[Weighted]:
+        generator = new_generator(self.seed, 1, batch.x.device)
+        return self.model.stream(
+            batch, self.n_importance, self.chunk, generator, self.n_members
+        )
+
+    @torch.no_grad()
+    def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Mean features in natural units (n, F), and their spread over members (n, F)."""
+        means, spreads = [], []
+        for batch in self._parts(rows, self.chunk):
+            rule = WeightedMean()
+            for weighted in self._stream(batch):
+                value = weighted.completion.mean(self.units, self.units.spec.n_features)
+                rule.update(weighted.log_w, value)
+            member = rule.per_member()
+            means.append(member.mean(0))
+            spreads.append(member.std(0, correction=0))
+        return torch.cat(means), torch.cat(spreads)
+
+    @torch.no_grad()
+    def draws(self, rows: Rows, n_draws: int, seed: int | None = None) -> Tensor:
+        """Completions by resampling, in model units: shape (n_draws, n, p)."""
+        keys = row_keys(
+            rows.x.cpu().numpy(), rows.s.cpu().numpy(), self.seed if seed is None else seed
+        )
+        out, start = [], 0
+        per_member = -(-n_draws // self.n_members)
+        for batch in self._parts(rows, max(self.chunk, per_member)):
+            noise = RowNoise(
+                keys[start : start + len(batch)], self.n_members, per_member, rows.x.device
+            )
+            x = self._resampled(batch, noise)
+            # Interleave members, so that any first few draws come from all of them.
+            out.append(x.transpose(0, 1).flatten(0, 1)[:n_draws])
+            start += len(batch)
+        return torch.cat(out, 1)
+
+    def _resampled(self, batch: Batch, noise: RowNoise) -> Tensor:
+        n_chunks = -(-self.n_importance // self.chunk)
+        rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
+        for weighted in self._stream(batch):
+            payload = weighted.z
+            if self.model.keeps_cells:
+                payload = weighted.completion.draw(noise, batch.x.shape[-1])
+            rule.update(weighted.log_w, payload)
+        if self.model.keeps_cells:
+            return rule.kept
+        return self.model.complete(rule.kept).draw(noise, batch.x.shape[-1])
+
+    @torch.no_grad()
+    def diagnose(self, rows: Rows) -> Diagnosis:
+        """Bound, effective sample size and Pareto k of every row."""
+        parts = []
+        for batch in self._parts(rows, self.chunk):
+            summary = WeightSummary(self.n_importance)
+            for weighted in self._stream(batch):
+                summary.update(weighted.log_w)
+            parts.append(
+                (summary.bound(), summary.effective_sample_size(), summary.pareto_k())
+            )
+        return Diagnosis(*(torch.cat(column) for column in zip(*parts, strict=True)))

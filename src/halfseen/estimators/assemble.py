@@ -1,0 +1,170 @@
+"""From flat settings to the terms of a latent model: what the likelihood methods share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import SettingError
+from halfseen.mechanisms.base import Mechanism
+from halfseen.mechanisms.self_masking import SelfMasking
+from halfseen.nn.inputs import make_input
+from halfseen.terms.latent import Gradient, LatentModel
+from halfseen.terms.mechanism import CollapsedTerm, MechanismTerm, SampledTerm
+from halfseen.terms.observation import (
+    CategoricalHead,
+    CountHead,
+    Decoder,
+    Head,
+    NumericHead,
+    Observation,
+    OrderedHead,
+)
+from halfseen.terms.proposal import GaussianProposal
+
+__all__ = ["Design", "make_model"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Sizes and choices of a latent model, all resolved to numbers.
+
+    Parameters
+    ----------
+    n_latent, n_members : int
+        d and M.
+    hidden : sequence of int
+        Widths of the encoder, and of the decoder unless it is linear.
+    decoder : {"deep", "linear", "skip"}
+        A network, a linear map, or their sum.
+    encoder_input : str
+        One of ``halfseen.nn.inputs.INPUTS``.
+    noise : {"column", "row"}
+        One scale per column, or scales that depend on z.
+    observation : {"gaussian", "student"}
+        Law of continuous columns.
+    activation, decoder_activation, init, residual, gradient
+        See the networks and :class:`LatentModel`.
+    """
+
+    n_latent: int
+    n_members: int = 1
+    hidden: Sequence[int] = (128, 128)
+    decoder: Literal["deep", "linear", "skip"] = "deep"
+    encoder_input: str = "mask"
+    noise: Literal["column", "row"] = "row"
+    observation: Literal["gaussian", "student"] = "gaussian"
+    activation: str = "gelu"
+    decoder_activation: str = "gelu"
+    init: str = "torch"
+    residual: bool = True
+    gradient: Gradient = "stl"
+
+    def __post_init__(self) -> None:
+        _one_of("decoder", self.decoder, ("deep", "linear", "skip"))
+        _one_of("noise", self.noise, ("column", "row"))
+        _one_of("observation", self.observation, ("gaussian", "student"))
+        _one_of("gradient", self.gradient, ("total", "stl", "dreg"))
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SettingError(f"Got {name}={value!r}. Expected one of {allowed}.")
+
+
+def make_model(
+    design: Design,
+    spec: DataSpec,
+    units: Units,
+    floor: np.ndarray,
+    incomplete: np.ndarray,
+    generator: torch.Generator,
+    mechanism: Mechanism | None = None,
+    *,
+    collapse: bool = True,
+) -> LatentModel:
+    """Build the terms of a latent model.
+
+    Parameters
+    ----------
+    design : Design
+        Sizes and choices.
+    spec, units
+        Columns and their units.
+    floor : array of shape (p,)
+        Smallest noise scale of each numeric column, in model units.
+    incomplete : bool array of shape (p,)
+        Columns that miss a cell, for the mechanism.
+    generator : torch.Generator
+        For initial values.
+    mechanism : Mechanism or None
+        Makes the model a not-MIWAE; it is bound to the table here.
+    collapse : bool
+        Whether a mechanism that can be integrated out is.
+    """
+    heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32))
+    deep = design.decoder != "linear"
+    decoder = Decoder(
+        design.n_members,
+        design.n_latent,
+        sum(head.n_raw for head in heads),
+        list(design.hidden) if deep else [],
+        generator,
+        activation=design.decoder_activation,
+        init=design.init,
+        linear=design.decoder != "deep",
+        residual=design.residual,
+    )
+    proposal = GaussianProposal(
+        make_input(design.encoder_input, spec, design.n_members, generator),
+        design.n_latent,
+        list(design.hidden),
+        generator,
+        activation=design.activation,
+        init=design.init,
+        residual=design.residual,
+    )
+    term = None
+    if mechanism is not None:
+        mask = torch.as_tensor(incomplete)
+        mechanism.bind(spec, mask, design.n_members, generator)
+        term = _mechanism_term(mechanism, spec, heads, mask, collapse)
+    observation = Observation(spec, heads, decoder)
+    return LatentModel(design.n_latent, proposal, observation, term, design.gradient)
+
+
+def _mechanism_term(
+    mechanism: Mechanism, spec: DataSpec, heads: list[Head], mask: Tensor, collapse: bool
+) -> MechanismTerm:
+    if collapse and isinstance(mechanism, SelfMasking):
+        return CollapsedTerm(mechanism, heads, mask)
+    return SampledTerm(mechanism, spec)
+
+
+def _heads(design: Design, spec: DataSpec, units: Units, floor: Tensor) -> list[Head]:
+    """One head per kind of column that is present."""
+    m = design.n_members
+    numeric = spec.where("continuous", "positive", "bounded")
+    counts = spec.where("count")
+    categorical = spec.where("binary", "nominal")
+    ordered = spec.where("ordered")
+    heads: list[Head] = []
+    if numeric:
+        student = design.observation == "student"
+        heads.append(
+            NumericHead(spec, numeric, floor[numeric], m, noise=design.noise, student=student)
+        )
+    if counts:
+        heads.append(CountHead(spec, counts, floor[counts], m, units, noise=design.noise))
+    if categorical:
+        heads.append(CategoricalHead(spec, categorical))
+    if ordered:
+        heads.append(OrderedHead(spec, ordered, m))
+    return heads

@@ -1,0 +1,159 @@
+"""What every imputer shares: tables in and out, the mask, and files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from halfseen.core.spec import DataSpec
+from halfseen.tables.codec import Encoded, TableCodec
+
+if TYPE_CHECKING:
+    from halfseen.estimators.card import MethodCard
+
+__all__ = ["BaseImputer", "store"]
+
+
+def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
+    """Keep constructor arguments as attributes of the same name, and nothing else."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+class BaseImputer(TransformerMixin, BaseEstimator, ABC):
+    """A table with holes in, the same table completed out.
+
+    Subclasses implement ``_fit_values`` and ``_complete`` on float64 arrays in data units in
+    which columns that never vary are left out.
+    """
+
+    card: ClassVar[MethodCard]
+    kinds: Any
+    keep_empty_features: bool
+
+    codec_: TableCodec
+    n_features_in_: int
+
+    @abstractmethod
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        """Learn from values (n, p) with NaN where missing."""
+
+    @abstractmethod
+    def _complete(self, values: np.ndarray) -> np.ndarray:
+        """Completed values (n, p)."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from a table with holes.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas, polars), pyarrow Table or array of shape (n, p)
+            NaN or null is missing.
+        y : ignored
+            For scikit-learn's pipelines.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ColumnError
+            When a column cannot be used; the message names it and the remedy.
+        """
+        codec = TableCodec().fit(X, self.kinds, self.keep_empty_features)
+        values = codec.encode(X).values
+        self.codec_ = codec
+        self._set_features()
+        self._fit_values(values[:, self._varying], codec.spec.subset(self._varying))
+        return self
+
+    def _set_features(self) -> None:
+        """Attributes that follow from the codec; also called after loading."""
+        self.n_features_in_ = self.codec_.spec.n_columns
+        if self.codec_.feature_names is not None:
+            self.feature_names_in_ = np.asarray(self.codec_.feature_names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    @property
+    def _varying(self) -> list[int]:
+        """Places of the columns that vary; the others are filled with their constant."""
+        columns = self.codec_.spec.columns
+        return [j for j, column in enumerate(columns) if column.constant is None]
+
+    def _encode(self, X: Any) -> Encoded:
+        check_is_fitted(self, "codec_")
+        return self.codec_.encode(X)
+
+    def _full(self, varying: np.ndarray) -> np.ndarray:
+        """Values of all columns from those of the columns that vary."""
+        columns = self.codec_.spec.columns
+        constants = [0.0 if c.constant is None else float(c.constant) for c in columns]
+        out = np.tile(np.asarray(constants), (*varying.shape[:-1], 1))
+        out[..., self._varying] = varying
+        return out
+
+    def transform(self, X: Any) -> Any:
+        """Complete a table: one answer per missing cell.
+
+        Parameters
+        ----------
+        X : DataFrame, pyarrow Table or array of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        same as X
+            A new table; observed cells are bit-identical, and no NaN is left.
+        """
+        encoded = self._encode(X)
+        if not encoded.missing.any():
+            return self.codec_.restore(X, self._full(encoded.values[:, self._varying]))
+        return self.codec_.restore(X, self._full(self._complete(encoded.values[:, self._varying])))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, unchanged."""
+        check_is_fitted(self, "codec_")
+        from sklearn.utils.validation import _check_feature_names_in
+
+        return _check_feature_names_in(self, input_features)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted imputer to one safetensors file, without pickle.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; an existing file is replaced only once the new one is complete.
+        """
+        from halfseen.estimators.persistence import write_model
+
+        check_is_fitted(self, "codec_")
+        write_model(self, Path(path))
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a file must hold beside settings and codec: JSON facts and named tensors."""
+        return {}, {}
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        """Inverse of :meth:`_state`."""
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags that tell scikit-learn that NaN is welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether fit has run."""
+        return hasattr(self, "codec_")

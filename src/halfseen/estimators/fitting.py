@@ -1,0 +1,132 @@
+"""Train a latent model on a table: batches, training masks, held-out cells or rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Batch, Rows
+from halfseen.core.noise import Noise, new_generator
+from halfseen.objectives.importance import named_losses
+from halfseen.terms.latent import LatentModel
+from halfseen.training.hiding import HideCells
+from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+from halfseen.training.monitors import held_out_bound, held_out_cells
+
+__all__ = ["LatentFit"]
+
+# Rows that a monitor looks at: enough for a steady score, few enough to be cheap.
+MONITOR_ROWS = 1000
+
+
+@dataclass
+class LatentFit:
+    """Everything that one fit of a latent model needs.
+
+    Parameters
+    ----------
+    model : LatentModel
+        With ``n_members`` members.
+    rows : Rows
+        The table on the device.
+    n_members, n_importance, batch_size : int
+        M, K and B.
+    hide : HideCells
+        Training masks.
+    validation : {"cells", "rows", "none"}
+        What is held out: a share of the seen cells (another one for each member), a share of
+        the rows, or nothing.
+    validation_fraction : float
+        That share.
+    log_prior : callable
+        Log-density of priors on parameters, summed over members.
+    seed : int
+        Of batches, noise and held-out data.
+    """
+
+    model: LatentModel
+    rows: Rows
+    n_members: int
+    n_importance: int
+    batch_size: int
+    hide: HideCells
+    validation: str
+    validation_fraction: float
+    log_prior: Callable[[LatentModel], Tensor]
+    seed: int
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def run(self, config: TrainConfig, watcher: Watcher) -> History:
+        """Train, and restore the best state."""
+        self._hold_out()
+        parameters = list(self.model.parameters())
+        phase = Phase(
+            "model", parameters, self._loss, betas=self.betas, weight_decay=self.weight_decay
+        )
+        return train(self.model, [phase], config, self._monitor(), self.n_members, watcher)
+
+    def _hold_out(self) -> None:
+        device, n = self.rows.x.device, len(self.rows)
+        self.generator = new_generator(self.seed, 3, device)
+        s = self.rows.s
+        self.train_at = torch.arange(n, device=device)
+        self.train_s: Tensor = s
+        self.hidden: Tensor | None = None
+        self.held_rows: Tensor | None = None
+        share = self.validation_fraction
+        if self.validation == "cells" and share > 0:
+            # Members share the held-out cells of a large table, to keep memory flat.
+            sets = self.n_members if s.numel() < 2**22 else 1
+            u = torch.rand(s.shape, generator=self.generator, device=device)
+            low = torch.arange(sets, device=device)[:, None, None] * share % 1.0
+            self.hidden = s * ((u >= low) & (u < low + share))
+            self.train_s = s - self.hidden
+        elif self.validation == "rows" and share > 0:
+            order = torch.randperm(n, generator=self.generator, device=device)
+            held = round(share * n)
+            self.held_rows, self.train_at = order[:held], order[held:]
+        self.order = self.train_at[:0]
+
+    def _next_index(self) -> Tensor:
+        """Rows of the next batch: permutations, one after the other."""
+        size = min(self.batch_size, len(self.train_at))
+        if len(self.order) < size:
+            perm = torch.randperm(
+                len(self.train_at), generator=self.generator, device=self.train_at.device
+            )
+            self.order = self.train_at[perm]
+        index, self.order = self.order[:size], self.order[size:]
+        return index
+
+    def _masks(self, index: Tensor) -> Tensor:
+        """Scored cells of some rows: (B, p), or (M, 1, B, p) where members differ."""
+        if self.train_s.dim() == 2:
+            return self.train_s[index]
+        return self.train_s[:, None, index]
+
+    def _loss(self) -> dict[str, Tensor]:
+        index = self._next_index()
+        s = self._masks(index)
+        shown = s * self.hide(self.rows.s[index], self.rows.s, self.generator)
+        batch = Batch(self.rows.x[index], s, shown)
+        shape = (self.n_members, self.n_importance, len(index))
+        weighted = self.model(batch, Noise(self.generator, shape))
+        return named_losses(weighted, self.log_prior(self.model), len(self.train_at))
+
+    def _monitor(self) -> Callable[[], Tensor] | None:
+        k = max(30, self.n_importance)
+        if self.hidden is not None and self.hidden.any():
+            at = torch.nonzero(self.hidden.sum((0, 2)))[:, 0][:MONITOR_ROWS]
+            s, hidden = self.train_s[:, None, at], self.hidden[:, None, at]
+            batch = Batch(self.rows.x[at], s, s)
+            return lambda: held_out_cells(
+                self.model, batch, hidden, k, self.seed, self.n_members
+            )
+        if self.held_rows is not None and len(self.held_rows):
+            rows = self.rows.take(self.held_rows[:MONITOR_ROWS])
+            return lambda: held_out_bound(self.model, rows, k, self.seed, self.n_members)
+        return None

@@ -1,0 +1,433 @@
+"""The imputer over a latent model: settings in, a trained model inside, answers out."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Rows
+from halfseen.core.draws import half_sample_mode
+from halfseen.core.noise import new_generator, seed_from
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import AnswerQualityWarning, SettingError
+from halfseen.estimators.answers import Answers
+from halfseen.estimators.assemble import Design, make_model
+from halfseen.estimators.base import BaseImputer
+from halfseen.estimators.fitting import LatentFit
+from halfseen.estimators.floors import noise_floors
+from halfseen.mechanisms.base import Mechanism
+from halfseen.terms.latent import LatentModel
+from halfseen.training.hiding import HideCells
+from halfseen.training.loop import TrainConfig
+from halfseen.training.progress import progress
+
+__all__ = ["LatentImputer"]
+
+DECISIONS = ("mean", "median", "mode")
+# Draws behind a median, a mode or another quantile.
+N_RULE_DRAWS = 400
+
+
+class LatentImputer(BaseImputer):
+    """Base of the imputers whose model is a :class:`LatentModel`.
+
+    A method file lists its settings and, where it has one, its mechanism; everything else is
+    here and in the rooms below.
+    """
+
+    n_latent: int | None
+    hidden: tuple[int, ...]
+    decoder: str
+    encoder_input: str
+    observation: str
+    noise: str
+    noise_floor: float | str
+    activation: str
+    decoder_activation: str
+    residual: bool
+    init: str
+    gradient: str
+    standardize: bool
+    skewed: bool
+    n_members: int
+    n_importance: int
+    n_importance_predict: int
+    decision: str
+    hide_rate: float
+    hide_share: float
+    hide_pattern: str
+    validation: str
+    validation_fraction: float
+    max_steps: int | None
+    batch_size: int
+    lr: float
+    schedule: str
+    patience: int | None
+    weight_decay: float
+    average: float
+    clip_norm: float | None
+    time_budget: float | None
+    random_state: Any
+    device: str
+    verbose: bool
+
+    #: Settings that ``tune`` may choose.
+    tunable: ClassVar[tuple[str, ...]] = ("n_latent", "decoder", "weight_decay")
+
+    # ---- what a method may change -------------------------------------------------------
+
+    def _mechanism(self) -> Mechanism | None:
+        """The mechanism of the model, None for MIWAE."""
+        return None
+
+    def _collapse(self) -> bool:
+        """Whether a mechanism that can be integrated out is."""
+        return True
+
+    def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
+        """Units of the model's columns."""
+        return Units.fit(spec, values, standardize=self.standardize, skewed=self.skewed)
+
+    def _log_prior(self, model: LatentModel) -> Tensor:
+        """Log-density of priors on parameters, summed over members."""
+        return torch.zeros(())
+
+    def _kept_members(self, scores: Tensor | None) -> list[int]:
+        """Members that answer, given their held-out scores."""
+        return list(range(self.n_members))
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _design(self, spec: DataSpec, n_members: int) -> Design:
+        # Wide tables do not need a latent space of their own width.
+        n_latent = self.n_latent or min(max(spec.n_columns, 2), 32)
+        return Design(
+            n_latent=n_latent,
+            n_members=n_members,
+            hidden=tuple(self.hidden),
+            decoder=self.decoder,  # type: ignore[arg-type]
+            encoder_input=self.encoder_input,
+            noise=self.noise,  # type: ignore[arg-type]
+            observation=self.observation,  # type: ignore[arg-type]
+            activation=self.activation,
+            decoder_activation=self.decoder_activation,
+            init=self.init,
+            residual=self.residual,
+            gradient=self.gradient,  # type: ignore[arg-type]
+        )
+
+    def _steps(self, n_rows: int) -> int:
+        """Training steps: more rows are worth more steps, within bounds."""
+        if self.max_steps is not None:
+            return self.max_steps
+        return int(np.clip(40 * n_rows / self.batch_size * 4, 2000, 8000))
+
+    def _config(self, n_rows: int) -> TrainConfig:
+        steps = self._steps(n_rows)
+        return TrainConfig(
+            max_steps=steps,
+            lr=self.lr,
+            schedule=self.schedule,  # type: ignore[arg-type]
+            check_every=max(1, min(250, steps // 10)),
+            patience=self.patience,
+            time_budget=self.time_budget,
+            clip_norm=self.clip_norm,
+            average=self.average,
+        )
+
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        if self.decision not in DECISIONS:
+            raise SettingError(f"Got decision={self.decision!r}. Expected one of {DECISIONS}.")
+        self.seed_ = seed_from(self.random_state)
+        self.n_members_ = self.n_members
+        self.n_iter_ = 0
+        if spec.n_columns == 0:
+            self.history_ = []
+            return
+        self.units_ = self._choose_units(values, spec)
+        x = self.units_.to_model(values)
+        self.floor_ = noise_floors(x, spec, self.noise_floor)
+        self.incomplete_ = np.isnan(values).any(0)
+        self.range_ = _seen_range(x)
+        self._make(spec)
+        self._train(x)
+
+    def _make(self, spec: DataSpec) -> None:
+        """A model with fresh parameters."""
+        self.model_ = make_model(
+            self._design(spec, self.n_members_),
+            spec,
+            self.units_,
+            self.floor_,
+            self.incomplete_,
+            new_generator(self.seed_, 0),
+            self._mechanism(),
+            collapse=self._collapse(),
+        ).to(self.device)
+
+    def _train(self, x: np.ndarray) -> None:
+        rows = Rows.from_values(x, self.device)
+        validation = self.validation if rows.s.sum() >= 100 and len(rows) >= 20 else "none"
+        fit = LatentFit(
+            model=self.model_,
+            rows=rows,
+            n_members=self.n_members_,
+            n_importance=self.n_importance,
+            batch_size=self.batch_size,
+            hide=HideCells(self.hide_rate, self.hide_share, self.hide_pattern),
+            validation=validation,
+            validation_fraction=self.validation_fraction,
+            log_prior=self._log_prior,
+            seed=self.seed_,
+            weight_decay=self.weight_decay,
+        )
+        with progress(type(self).__name__, self.verbose) as watcher:
+            history = fit.run(self._config(len(rows)), watcher)
+        self.history_ = history.rows
+        self.stopped_ = history.stopped
+        self.n_iter_ = history.rows[-1]["step"] if history.rows else 0
+        self.model_.requires_grad_(False)
+
+    # ---- answering ----------------------------------------------------------------------
+
+    def _answers(self) -> Answers:
+        spec = self.units_.spec
+        width = max(*self.hidden, 2 * spec.n_features, 1) if self.hidden else 2 * spec.n_features
+        return Answers(
+            self.model_,
+            self.units_,
+            self.n_members_,
+            self.n_importance_predict,
+            width,
+            self.seed_,
+        )
+
+    def _rows(self, values: np.ndarray) -> Rows:
+        return Rows.from_values(self.units_.to_model(values), self.device)
+
+    def _complete(self, values: np.ndarray) -> np.ndarray:
+        return self._decide(values, self.decision)
+
+    def _decide(self, values: np.ndarray, decision: str | float) -> np.ndarray:
+        """Values of every cell under a decision rule; a number is a quantile."""
+        if values.shape[1] == 0:
+            return values
+        answers, rows = self._answers(), self._rows(values)
+        out = self._from_features(answers.means(rows)[0])
+        if decision == "mean":
+            return out
+        draws = answers.draws(rows, N_RULE_DRAWS)
+        if decision == "mode":
+            rule = half_sample_mode(draws)
+        else:
+            q = 0.5 if decision == "median" else float(decision)
+            rule = draws.quantile(q, 0, interpolation="nearest")
+        # Categories without an order keep the most probable one.
+        columns = self.units_.spec.where("continuous", "positive", "bounded", "count")
+        columns += self.units_.spec.where("ordered") if decision != "mode" else []
+        out[:, columns] = self._to_data(rule)[:, columns]
+        return out
+
+    def _from_features(self, features: Tensor) -> np.ndarray:
+        contract = self.model_.observation.expand.contract
+        return self.units_.finish(contract(features).cpu().numpy())
+
+    def _to_data(self, x: Tensor) -> np.ndarray:
+        columns = list(range(x.shape[-1]))
+        return self.units_.finish(self.units_.natural(x, columns).cpu().numpy())
+
+    def quantile(self, X: Any, q: float) -> Any:
+        """Complete a table with a quantile of each missing cell's predictive law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        q : float
+            In (0, 1); unordered categories take the most probable one.
+
+        Returns
+        -------
+        same as X
+        """
+        if not 0 < q < 1:
+            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
+        encoded = self._encode(X)
+        filled = self._decide(encoded.values[:, self._varying], q)
+        return self.codec_.restore(X, self._full(filled))
+
+    def sample(self, X: Any, n_draws: int = 20, random_state: Any = None) -> list[Any]:
+        """Multiple imputation: several completed tables.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        n_draws : int, default=20
+            How many.
+        random_state : int, optional
+            Seed of the draws; by default that of the fit.
+
+        Returns
+        -------
+        list of tables like X
+            Observed cells are bit-identical in each.
+        """
+        if n_draws < 1:
+            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
+        encoded = self._encode(X)
+        values = encoded.values[:, self._varying]
+        seed = self.seed_ if random_state is None else seed_from(random_state)
+        if values.shape[1] == 0:
+            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
+        draws = self._to_data(self._answers().draws(self._rows(values), n_draws, seed))
+        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Importance-weighted bound on the log-density of each row, in data units.
+
+        The bound is on log p(x_obs), or on log p(x_obs, s) for a model with a mechanism; the
+        two are not comparable.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        array of shape (n,)
+        """
+        values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return np.zeros(len(values))
+        bound = self._answers().diagnose(self._rows(values)).bound.cpu().numpy()
+        jacobian = self.units_.log_jacobian(np.nan_to_num(values))
+        return bound + np.where(np.isnan(values), 0.0, jacobian).sum(1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of :meth:`score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    def diagnostics(self, X: Any) -> Any:
+        """Whether the answers for each row can be trusted.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        pandas.DataFrame with a row per row of X
+            ``n_missing``; ``ess``, the effective sample size of the weights; ``pareto_k``,
+            above 0.7 not to be trusted; ``outside``, the share of imputed numeric cells beyond
+            the range seen in fit; ``disagreement``, the root mean square difference between
+            members over missing numeric cells, in standard deviations of the columns.
+
+        Warns
+        -----
+        AnswerQualityWarning
+            When more than a tenth of the rows have Pareto k above 0.7 or fewer than 5
+            effective samples, or when answers lie mostly outside what was seen.
+        """
+        import pandas as pd
+
+        encoded = self._encode(X)
+        values = encoded.values[:, self._varying]
+        if values.shape[1] == 0:
+            return pd.DataFrame({"n_missing": encoded.missing.sum(1)})
+        answers, rows = self._answers(), self._rows(values)
+        diagnosis = answers.diagnose(rows)
+        outside, disagreement = self._extrapolation(answers, rows)
+        table = pd.DataFrame(
+            {
+                "n_missing": encoded.missing.sum(1),
+                "ess": diagnosis.effective_sample_size.cpu().numpy(),
+                "pareto_k": diagnosis.pareto_k.cpu().numpy(),
+                "outside": outside,
+                "disagreement": disagreement,
+            },
+            index=X.index if isinstance(X, pd.DataFrame) else None,
+        )
+        _warn_of_quality(table)
+        return table
+
+    def _extrapolation(self, answers: Answers, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+        """Per row: share of imputed cells outside the seen range, and members' disagreement."""
+        means, spread = answers.means(rows)
+        expand = self.model_.observation.expand
+        numeric = expand.numeric
+        missing = (rows.s[:, numeric] == 0).cpu().numpy()
+        count = np.maximum(missing.sum(1), 1)
+        x = self.units_.to_model(self._from_features(means))[:, numeric.cpu().numpy()]
+        low, high = (bound[numeric.cpu().numpy()] for bound in self.range_)
+        beyond = missing & ((x < low - 1e-6) | (x > high + 1e-6))
+        gap = np.where(missing, spread[:, expand.numeric_at].cpu().numpy(), 0.0)
+        return beyond.sum(1) / count, np.sqrt((gap**2).sum(1) / count)
+
+    # ---- files --------------------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts: dict[str, Any] = {"seed": self.seed_, "n_members": self.n_members_}
+        facts |= {"history": self.history_, "n_iter": self.n_iter_}
+        if not hasattr(self, "model_"):
+            return facts, {}
+        facts |= {
+            "units": self.units_.to_json(),
+            "floor": self.floor_.tolist(),
+            "incomplete": self.incomplete_.tolist(),
+            "range": [bound.tolist() for bound in self.range_],
+        }
+        return facts, self.model_.state_dict()
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
+        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
+        if "units" not in facts:
+            return
+        spec = self.codec_.spec.subset(self._varying)
+        self.units_ = Units.from_json(spec, facts["units"])
+        self.floor_ = np.asarray(facts["floor"])
+        self.incomplete_ = np.asarray(facts["incomplete"], bool)
+        self.range_ = tuple(np.asarray(bound) for bound in facts["range"])
+        self._make(spec)
+        self.model_.load_state_dict(tensors)
+        self.model_.requires_grad_(False)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        return tags
+
+
+def _seen_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmin(x, 0), np.nanmax(x, 0)
+
+
+def _warn_of_quality(table: Any) -> None:
+    holes = table[table["n_missing"] > 0]
+    if not len(holes):
+        return
+    troubles = {
+        "Pareto k above 0.7": (holes["pareto_k"] > 0.7).mean(),
+        "fewer than 5 effective samples": (holes["ess"] < 5).mean(),
+        "more than half of their imputed cells outside the seen range": (
+            holes["outside"] > 0.5
+        ).mean(),
+    }
+    said = [f"{share:.0%} of the rows have {what}" for what, share in troubles.items() if share > 0.1]
+    if said:
+        warnings.warn(
+            "; ".join(said) + ". Raise n_importance_predict, and read these answers with care.",
+            AnswerQualityWarning,
+            stacklevel=3,
+        )

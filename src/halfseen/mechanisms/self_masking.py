@@ -1,0 +1,229 @@
+"""Self-masking: whether a cell is seen depends on its own value.
+
+For a numeric column, p(s_j = 0 | x_j) = F(a_j (x_j - b_j)) with F the normal ("probit") or the
+logistic distribution function; a_j > 0 when high values go missing. For a categorical column
+each category has its own logit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import SettingError
+from halfseen.mechanisms.base import Mechanism
+from halfseen.mechanisms.calibration import bisect, check_rate, shuffled_levels
+from halfseen.mechanisms.summary import self_masking_summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Direction", "SelfMasking"]
+
+Direction = Literal["unknown", "high", "low"]
+DIRECTIONS = ("unknown", "high", "low")
+# In a simulation, logits of a missing cell of some categories are higher by this.
+LEVEL_GAP = 2.0
+
+
+class SelfMasking(Mechanism):
+    """A cell goes missing because of its own value.
+
+    Parameters
+    ----------
+    direction : {"unknown", "high", "low"} or mapping of column name to these
+        Whether high or low values go missing, overall or per column; columns that a mapping
+        leaves out are unknown.
+    link : {"probit", "logistic"}, default="probit"
+        The function F. With "probit" and a Gaussian column the missing cell is integrated out
+        in closed form; with "logistic" by quadrature.
+    slope : float, default=5.0
+        Initial size of a_j, per standard deviation of the column's seen cells.
+
+    Notes
+    -----
+    Eq. 8 of Ipsen, Mattei and Frellsen, "not-MIWAE" (ICLR 2021), with the two links.
+    """
+
+    collapses = True
+    incomplete: Tensor
+    sign: Tensor
+    feature_column: Tensor
+    feature_numeric: Tensor
+    feature_sum: Tensor
+
+    def __init__(
+        self,
+        direction: Direction | Mapping[str, Direction] = "unknown",
+        *,
+        link: Literal["probit", "logistic"] = "probit",
+        slope: float = 5.0,
+    ) -> None:
+        super().__init__()
+        if link not in ("probit", "logistic"):
+            raise SettingError(f"Got link={link!r}. Expected 'probit' or 'logistic'.")
+        chosen = direction.values() if isinstance(direction, Mapping) else [direction]
+        for word in chosen:
+            if word not in DIRECTIONS:
+                raise SettingError(f"Got direction={word!r}. Expected one of {DIRECTIONS}.")
+        self.direction, self.link, self.slope = direction, link, slope
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        plain = dict(self.direction) if isinstance(self.direction, Mapping) else self.direction
+        return {"direction": plain, "link": self.link, "slope": self.slope}
+
+    def bind(
+        self, spec: DataSpec, incomplete: Tensor, n_members: int, generator: torch.Generator
+    ) -> None:
+        """Make slopes, locations and category logits; see :meth:`Mechanism.bind`."""
+        signs = self._signs(spec)
+        p = spec.n_columns
+        self.register_buffer("incomplete", incomplete.clone())
+        self._map_features(spec)
+        self.register_buffer("sign", self._starts(signs, n_members, generator))
+        self.raw_slope = nn.Parameter(torch.full((n_members, p), _inverse_softplus(self.slope)))
+        self.location = nn.Parameter(self.sign.clone())
+        self.level_logits = nn.Parameter(torch.zeros(n_members, spec.n_features))
+
+    def _map_features(self, spec: DataSpec) -> None:
+        """Buffers that lead from features to columns without a loop over columns."""
+        widths = torch.tensor([column.width for column in spec.columns])
+        column = torch.repeat_interleave(torch.arange(spec.n_columns), widths)
+        numeric = torch.tensor([not c.categorical for c in spec.columns])
+        self.register_buffer("feature_column", column)
+        self.register_buffer("feature_numeric", numeric[column])
+        self.register_buffer("feature_sum", torch.eye(spec.n_columns)[column])
+
+    def _signs(self, spec: DataSpec) -> Tensor:
+        if isinstance(self.direction, Mapping):
+            unknown = set(self.direction) - set(spec.names)
+            if unknown:
+                raise SettingError(
+                    f"Got a direction for {sorted(unknown)}, which are no columns. "
+                    f"Expected some of {spec.names}."
+                )
+            words = [self.direction.get(name, "unknown") for name in spec.names]
+        else:
+            words = [self.direction] * spec.n_columns
+        return torch.tensor([{"high": 1.0, "low": -1.0, "unknown": 0.0}[w] for w in words])
+
+    def _starts(self, signs: Tensor, n_members: int, generator: torch.Generator) -> Tensor:
+        """Signs of each member: as told where known, else alternating over members.
+
+        The bound is bimodal in the sign of a slope (Ipsen et al.), so starts have to cover both.
+        """
+        coin = torch.rand(signs.shape, generator=generator) < 0.5
+        first = torch.where(coin, 1.0, -1.0)
+        flips = torch.tensor([1.0 if m % 2 == 0 else -1.0 for m in range(n_members)])
+        free = flips[:, None] * first
+        return torch.where(signs != 0, signs, free)
+
+    def slopes(self) -> Tensor:
+        """Slopes a, shape (members, p); positive where high values go missing."""
+        return self.sign * functional.softplus(self.raw_slope)
+
+    def margin(self, x: Tensor, columns: list[int]) -> Tensor:
+        """Margins a (x - b) of some columns: x of shape (members, K, B, c)."""
+        a, b = self.coefficients(columns)
+        return a * (x - b)
+
+    def coefficients(self, columns: list[int]) -> tuple[Tensor, Tensor]:
+        """Slopes and locations of some columns, shapes (members, 1, 1, c)."""
+        return self.slopes()[:, None, None, columns], self.location[:, None, None, columns]
+
+    def log_missing(self, margin: Tensor) -> Tensor:
+        """Log F(margin), the log-probability that a cell is missing."""
+        if self.link == "logistic":
+            return functional.logsigmoid(margin)
+        return torch.special.log_ndtr(margin)
+
+    def log_observed(self, margin: Tensor) -> Tensor:
+        """log(1 - F(margin)); both links are symmetric."""
+        return self.log_missing(-margin)
+
+    def level_log_missing(self, features: slice) -> Tensor:
+        """Log p(s = 0 | category), shape (members, 1, 1, levels)."""
+        return functional.logsigmoid(self.level_logits[:, None, None, features])
+
+    def level_log_observed(self, features: slice) -> Tensor:
+        """Log p(s = 1 | category), shape (members, 1, 1, levels)."""
+        return functional.logsigmoid(-self.level_logits[:, None, None, features])
+
+    def cell_log_prob(self, features: Tensor, *, missing: bool) -> Tensor:
+        """Log p(s_j | x_j) of every column, from features of shape (members, K, B, F)."""
+        score = self.log_missing if missing else self.log_observed
+        level = functional.logsigmoid(self.level_logits if missing else -self.level_logits)
+        a = self.slopes()[:, None, None, self.feature_column]
+        b = self.location[:, None, None, self.feature_column]
+        by_value = score(a * (features - b))
+        by_level = features * level[:, None, None, :]
+        return torch.where(self.feature_numeric, by_value, by_level) @ self.feature_sum
+
+    def sample(self, features: Tensor, generator: torch.Generator) -> Tensor:
+        """Independent Bernoulli masks; see :meth:`Mechanism.sample`."""
+        p = self.cell_log_prob(features, missing=True).exp()
+        u = torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype)
+        return ((u >= p) | ~self.incomplete).to(p.dtype)
+
+    def log_prob(self, s: Tensor, features: Tensor) -> Tensor:
+        """Log p(s | x) with sampled missing cells; see :meth:`Mechanism.log_prob`."""
+        seen = self.cell_log_prob(features, missing=False)
+        gone = self.cell_log_prob(features, missing=True)
+        cells = torch.where(s > 0, seen, gone)
+        return torch.where(self.incomplete, cells, torch.zeros_like(cells)).sum(-1)
+
+    @torch.no_grad()
+    def calibrate(
+        self,
+        features: Tensor,
+        rate: float | None,
+        generator: torch.Generator,
+        observed: Tensor | None = None,
+    ) -> None:
+        """Place locations, and category logits, so that every column has the wanted rate.
+
+        Slopes stay. In a categorical column a random half of the categories goes missing more
+        often than the others. See :meth:`Calibrates.calibrate`.
+        """
+        rows = features.reshape(-1, features.shape[-1]).double()
+        gap = self._level_gaps(rows, generator)
+        slope = self.slopes().double()
+        weight = torch.where(self.feature_numeric, slope[:, self.feature_column], gap)
+        score = (rows * weight[:, None]) @ self.feature_sum.double()
+        cells = None if observed is None else observed.reshape(len(rows), -1)
+        numeric = self.feature_sum[self.feature_numeric].sum(0) > 0
+        link = torch.special.ndtr if self.link == "probit" else torch.sigmoid
+
+        def probability(u: Tensor) -> Tensor:
+            return torch.where(numeric, link(u), torch.sigmoid(u))
+
+        shift = bisect(probability, score, check_rate(rate), cells)
+        self.location.copy_(-shift / slope)
+        self.level_logits.copy_(gap + shift[:, self.feature_column])
+
+    def _level_gaps(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Extra logits of a random half of the categories that occur, shape (F,)."""
+        gap = rows.new_zeros(rows.shape[1])
+        for j in self.feature_column[~self.feature_numeric].unique().tolist():
+            places = torch.nonzero(self.feature_column == j)[:, 0]
+            order = shuffled_levels(rows[:, places].sum(0) > 0, generator)
+            gap[places[order[: len(order) // 2]]] = LEVEL_GAP
+        return gap
+
+    def summary(
+        self, spec: DataSpec, units: Units, levels: Mapping[str, list[Any]] | None = None
+    ) -> pd.DataFrame:
+        """What was learned, in data units; see ``self_masking_summary``."""
+        return self_masking_summary(self, spec, units, levels)
+
+
+def _inverse_softplus(value: float) -> float:
+    return value + math.log(-math.expm1(-value))

@@ -1,0 +1,1 @@
+"""Scores of completions: functions of truth, answer and mask."""

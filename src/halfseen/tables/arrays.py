@@ -1,0 +1,129 @@
+"""NumPy arrays, and whatever NumPy makes an array of, as containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from halfseen.tables.containers import Container, Fill
+from halfseen.tables.raw import Raw, round_clip
+
+__all__ = ["Array", "as_array"]
+
+_RESHAPE = (
+    "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
+    "or array.reshape(1, -1) if it contains a single sample."
+)
+
+
+def as_array(table: Any) -> np.ndarray:
+    """Make a two-dimensional array of an array-like, without copying one.
+
+    Lists that mix text and numbers become arrays of objects, so that numbers stay numbers.
+    """
+    if sparse.issparse(table):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required. "
+            "Use '.toarray()' to convert to a dense numpy array."
+        )
+    if isinstance(table, np.ma.MaskedArray):
+        raise TypeError(
+            "Got a masked array. Expected NaN in missing cells: pass array.filled(np.nan)."
+        )
+    array = np.asarray(table)
+    if array.dtype.kind == "U" and not isinstance(table, np.ndarray):
+        array = np.asarray(table, dtype=object)
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported\n{array}\n")
+    if array.ndim == 0:
+        raise ValueError(
+            f"Expected 2D array, got scalar array instead:\narray={array}.\n{_RESHAPE}"
+        )
+    if array.ndim == 1:
+        raise ValueError(f"Expected 2D array, got 1D array instead:\narray={array}.\n{_RESHAPE}")
+    if array.ndim > 2:
+        raise ValueError(f"Found array with dim {array.ndim}. Expected <= 2.")
+    return array
+
+
+class Array(Container):
+    """A two-dimensional array; its columns are named ``x0``, ``x1``, ..."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        super().__init__(table)
+        self._raws: dict[int, Raw] = {}
+        self.plain = self._is_plain()
+
+    @property
+    def labels(self) -> list[str]:
+        """Made-up names."""
+        return [f"x{j}" for j in range(self.table.shape[1])]
+
+    @property
+    def feature_names(self) -> None:
+        """An array has no names of its own."""
+        return None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and columns."""
+        return self.table.shape
+
+    def raw(self, place: int) -> Raw:
+        """Read one column."""
+        if place not in self._raws:
+            self._raws[place] = _read(f"x{place}", self.table[:, place])
+        return self._raws[place]
+
+    def replace(self, fills: dict[int, Fill]) -> np.ndarray:
+        """Copy of the array in which some cells are replaced."""
+        out = np.array(self.table, copy=True)
+        for place, fill in fills.items():
+            out[fill.where, place] = _cast(fill, out.dtype, self.raw(place))
+        return out
+
+    def _is_plain(self) -> bool:
+        if self.table.dtype.kind in "iuf":
+            return True
+        if self.table.dtype.kind != "O":
+            return False
+        tags = {self.raw(j).tag for j in range(self.table.shape[1])}
+        return tags <= {"integer", "float", "null"}
+
+
+def _read(name: str, cells: np.ndarray) -> Raw:
+    dtype, kind = str(cells.dtype), cells.dtype.kind
+    if kind == "b":
+        return Raw.of_booleans(name, dtype, cells.astype(np.float64))
+    if kind in "iuf":
+        tag = "float" if kind == "f" else "integer"
+        return Raw.of_numbers(name, dtype, tag, cells.astype(np.float64))
+    if kind == "O":
+        return Raw.of_objects(name, dtype, cells)
+    if kind == "U":
+        labels, codes = np.unique(cells, return_inverse=True)
+        return Raw.of_labels(name, dtype, codes, labels.tolist())
+    missing = np.isnat(cells) if kind in "mM" else np.zeros(len(cells), dtype=bool)
+    return Raw.unusable(name, dtype, "date" if kind in "mM" else "other", missing, dtype)
+
+
+def _cast(fill: Fill, dtype: np.dtype, raw: Raw) -> np.ndarray:
+    if dtype.kind != "O":
+        return fill.numbers.astype(dtype)
+    return as_objects(fill, raw)
+
+
+def as_objects(fill: Fill, raw: Raw) -> np.ndarray:
+    """Values as an array of Python objects, of the type of the column's seen cells."""
+    out = np.empty(len(fill.values), dtype=object)
+    if raw.tag == "boolean":
+        out[:] = fill.numbers.astype(bool).tolist()
+    elif raw.tag == "integer":
+        out[:] = round_clip(fill.numbers, np.dtype(np.int64)).tolist()
+    elif raw.tag == "float":
+        out[:] = fill.numbers.tolist()
+    else:
+        out[:] = fill.objects
+    return out

@@ -1,0 +1,170 @@
+"""What every container of a table can do: name its columns, read one, replace some cells."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.dependencies as nwd
+import numpy as np
+
+from halfseen.errors import ColumnError, SettingError
+from halfseen.tables.raw import Level, Raw
+
+__all__ = ["CellTypeError", "Container", "Fill", "open_table"]
+
+
+class CellTypeError(ColumnError, TypeError):
+    """A cell holds an object that is neither a string nor a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fill:
+    """Values for some of the cells of one column.
+
+    Parameters
+    ----------
+    where : ndarray of bool of shape (n,)
+        The cells to replace.
+    values : ndarray of float64 or list of labels
+        One value for each of them, in order.
+    """
+
+    where: np.ndarray
+    values: np.ndarray | list[Level]
+
+    @property
+    def places(self) -> np.ndarray:
+        """Indices of the cells to replace."""
+        return np.flatnonzero(self.where)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Values as float64."""
+        return np.asarray(self.values, dtype=np.float64)
+
+    @property
+    def objects(self) -> list[Any]:
+        """Values as Python objects."""
+        return self.values if isinstance(self.values, list) else self.values.tolist()
+
+    @property
+    def texts(self) -> list[str]:
+        """Values as text."""
+        return [str(value) for value in self.objects]
+
+
+class Container(ABC):
+    """A table of some library, seen as a list of columns.
+
+    Parameters
+    ----------
+    table : object
+        The table itself; it is never changed.
+    """
+
+    plain = False
+    """Whether columns have no types of their own (arrays of numbers)."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+    @property
+    @abstractmethod
+    def labels(self) -> list[Any]:
+        """Column labels as the container holds them."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and columns."""
+
+    @abstractmethod
+    def raw(self, place: int) -> Raw:
+        """Read one column."""
+
+    @abstractmethod
+    def replace(self, fills: dict[int, Fill]) -> Any:
+        """Copy of the table in which some cells of some columns are replaced."""
+
+    @property
+    def names(self) -> list[str]:
+        """Column names as text."""
+        return [str(label) for label in self.labels]
+
+    @property
+    def feature_names(self) -> list[str] | None:
+        """Column names if all of them are text, as scikit-learn has it."""
+        labels = self.labels
+        return labels if all(isinstance(label, str) for label in labels) else None
+
+
+def open_table(table: Any, strict: bool = True) -> Container:
+    """See a table of any known library as a list of columns.
+
+    Parameters
+    ----------
+    table : DataFrame, pyarrow.Table or array-like of shape (n, p)
+        A pandas or polars frame, a pyarrow table, or anything that NumPy makes an array of.
+    strict : bool
+        Whether to refuse empty tables and repeated names.
+
+    Returns
+    -------
+    Container
+        The columns.
+    """
+    container = _wrap(table)
+    if strict:
+        _check_shape(container.shape)
+        _check_unique(container.names)
+    return container
+
+
+def _wrap(table: Any) -> Container:
+    _refuse_lazy(table)
+    if nwd.is_pandas_dataframe(table):
+        from halfseen.tables.pandas_frames import PandasFrame
+
+        return PandasFrame(table)
+    if nwd.is_polars_dataframe(table):
+        from halfseen.tables.polars_frames import PolarsFrame
+
+        return PolarsFrame(table)
+    if nwd.is_pyarrow_table(table):
+        from halfseen.tables.arrow_tables import ArrowTable
+
+        return ArrowTable(table)
+    from halfseen.tables.arrays import Array, as_array
+
+    return Array(as_array(table))
+
+
+def _refuse_lazy(table: Any) -> None:
+    lazy = (nwd.is_polars_lazyframe, nwd.is_dask_dataframe, nwd.is_duckdb_relation)
+    if any(is_lazy(table) for is_lazy in lazy):
+        raise SettingError(
+            f"Got a lazy table ({type(table).__name__}). Expected one that is in memory: "
+            "pass table.collect() (dask: compute(), duckdb: arrow())."
+        )
+    if nwd.is_narwhals_dataframe(table) or nwd.is_narwhals_lazyframe(table):
+        raise SettingError("Got a narwhals frame. Expected a native one: pass table.to_native().")
+
+
+def _check_shape(shape: tuple[int, int]) -> None:
+    for size, what in zip(shape, ("sample", "feature"), strict=True):
+        if size == 0:
+            raise ValueError(
+                f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is required."
+            )
+
+
+def _check_unique(names: list[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ColumnError(
+            f"Got more than one column named {', '.join(map(repr, repeated))}. "
+            "Expected distinct names: rename or drop the others."
+        )

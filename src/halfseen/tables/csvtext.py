@@ -1,0 +1,238 @@
+"""CSV files whose seen cells keep their text: "1.50" stays "1.50"."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc_csv
+
+from halfseen.errors import ColumnError, FileFormatError
+from halfseen.tables.arrow_tables import ArrowTable
+
+__all__ = ["NA_VALUES", "Source", "completed_text", "parse_csv", "write_csv"]
+
+NA_VALUES = (
+    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", ".",
+)  # fmt: skip
+"""What stands for a missing cell in a CSV file."""
+
+_DELIMITERS = ";\t|"
+_ROWS_AT_ONCE = 65536
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A table as it was read.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Typed columns; missing cells are null.
+    text : pyarrow.Table or None
+        The same cells as they are written in the CSV file; None for other formats.
+    delimiter : str
+        What separates the cells of the CSV file.
+    """
+
+    table: pa.Table
+    text: pa.Table | None = None
+    delimiter: str = ","
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Missing cells, boolean of shape (n, p)."""
+        return missing_cells(self.table)
+
+
+def missing_cells(table: pa.Table) -> np.ndarray:
+    """Where a pyarrow table holds null or NaN, boolean of shape (n, p)."""
+    container = ArrowTable(table)
+    return np.column_stack([container.raw(j).missing for j in range(table.num_columns)])
+
+
+def parse_csv(
+    data: bytes,
+    place: str,
+    encoding: str = "utf-8",
+    delimiter: str | None = None,
+    na_values: Sequence[str] = NA_VALUES,
+    keep_text: bool = False,
+) -> Source:
+    """Parse the bytes of a CSV file.
+
+    Parameters
+    ----------
+    data : bytes
+        The content.
+    place : str
+        Name of the file, for messages.
+    encoding : str
+        How its text is encoded; a byte order mark of UTF-8 is dropped.
+    delimiter : str, optional
+        What separates the cells; by default a comma, or what the first lines suggest if a
+        comma gives a single column.
+    na_values : sequence of str
+        What stands for a missing cell.
+    keep_text : bool
+        Whether to keep the cells' text too.
+
+    Returns
+    -------
+    Source
+        The table, and the text if it is to be kept.
+    """
+    text = _decode(data, place, encoding)
+    delimiter = delimiter or _delimiter(text)
+    header = _header(text, delimiter, place)
+    parse = pc_csv.ParseOptions(
+        delimiter=delimiter,
+        newlines_in_values=True,
+        # In a table of one column an empty line is a missing cell.
+        ignore_empty_lines=len(header) > 1,
+    )
+    typed = pc_csv.ConvertOptions(
+        null_values=list(na_values), strings_can_be_null=True, quoted_strings_can_be_null=True
+    )
+    table = _read(text, parse, typed, place)
+    if table.num_rows == 0:
+        raise FileFormatError(f"{place} has a header but no rows. Expected at least one row.")
+    if not keep_text:
+        return Source(table, None, delimiter)
+    as_text = pc_csv.ConvertOptions(
+        column_types={name: pa.string() for name in header}, strings_can_be_null=False
+    )
+    return Source(table, _read(text, parse, as_text, place), delimiter)
+
+
+def completed_text(table: pa.Table, text: pa.Table, missing: np.ndarray) -> pa.Table:
+    """Text of a completed table: the original one in seen cells, new values in missing ones.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The completed table.
+    text : pyarrow.Table
+        The cells as they were written.
+    missing : ndarray of bool of shape (n, p)
+        Cells that were missing.
+
+    Returns
+    -------
+    pyarrow.Table
+        A table of strings.
+    """
+    shapes = {table.shape, text.shape, np.shape(missing)}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"Got a table of shape {table.shape}, text of {text.shape} and missing cells of "
+            f"{np.shape(missing)}. Expected one shape."
+        )
+    columns = [
+        _mixed_text(table.column(j), text.column(j).to_pylist(), missing[:, j])
+        for j in range(table.num_columns)
+    ]
+    return pa.table(columns, names=table.column_names)
+
+
+def write_csv(table: pa.Table, sink: IO[bytes], delimiter: str = ",") -> None:
+    """Write a table as UTF-8 text, quoting only where it is needed.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table; null becomes an empty cell.
+    sink : binary file
+        Where to write.
+    delimiter : str
+        What separates the cells.
+    """
+    text = io.TextIOWrapper(sink, encoding="utf-8", newline="")
+    # pyarrow's own writer quotes every string, needed or not.
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(table.column_names)
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        writer.writerows(zip(*map(_printable, batch.columns), strict=True))
+    text.flush()
+    text.detach()
+
+
+def _decode(data: bytes, place: str, encoding: str) -> str:
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise FileFormatError(
+            f"{place} is not {encoding} text (byte {data[error.start]:#04x} at {error.start}). "
+            "Save it as UTF-8, or pass its encoding, such as encoding='latin-1'."
+        ) from error
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise FileFormatError(f"{place} is empty. Expected a header and at least one row.")
+    return text
+
+
+def _delimiter(text: str) -> str:
+    head = "\n".join(text[:65536].splitlines()[:20])
+    if len(next(csv.reader(io.StringIO(head)))) > 1:
+        return ","
+    try:
+        return csv.Sniffer().sniff(head, delimiters=_DELIMITERS).delimiter
+    except csv.Error:
+        return ","
+
+
+def _header(text: str, delimiter: str, place: str) -> list[str]:
+    header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise ColumnError(
+            f"{place} has more than one column named {', '.join(map(repr, repeated))}. "
+            "Expected distinct names: rename them in the header."
+        )
+    return header
+
+
+def _read(text: str, parse: Any, convert: Any, place: str) -> pa.Table:
+    source = pa.BufferReader(text.encode("utf-8"))
+    # One block, so that a column's type is decided by all of its rows, not by the first ones.
+    read = pc_csv.ReadOptions(block_size=max(source.size() + 1, 2), use_threads=False)
+    try:
+        return pc_csv.read_csv(source, read, parse, convert)
+    except pa.ArrowInvalid as error:
+        raise FileFormatError(
+            f"{place} cannot be read as CSV: {error}. Expected the same number of cells in "
+            "every row: correct it, or pass its delimiter."
+        ) from error
+
+
+def _mixed_text(column: pa.ChunkedArray, text: list[str], missing: np.ndarray) -> pa.Array:
+    cells: list[str | None] = list(text)
+    places = np.flatnonzero(missing)
+    values = _printable(column.take(pa.array(places)))
+    spelled = _spellings(column, text, missing) if pa.types.is_boolean(column.type) else {}
+    for place, value in zip(places.tolist(), values, strict=True):
+        cells[place] = None if value is None else spelled.get(value, str(value))
+    return pa.array(cells, type=pa.string())
+
+
+def _spellings(column: pa.ChunkedArray, text: list[str], missing: np.ndarray) -> dict[Any, str]:
+    seen = np.flatnonzero(~missing)
+    values = _printable(column)
+    return {values[place]: text[place] for place in seen[::-1].tolist()}
+
+
+def _printable(column: Any) -> list[Any]:
+    if pa.types.is_floating(column.type):
+        # Through NumPy, whose text of a float32 is as short as that of a float64.
+        numbers = np.asarray(column)
+        return [None if number != number else str(number) for number in numbers]
+    cells = column.to_pylist()
+    if pa.types.is_boolean(column.type):
+        return [None if cell is None else str(cell).lower() for cell in cells]
+    return cells

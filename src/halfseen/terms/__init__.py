@@ -1,0 +1,1 @@
+"""Addends of a log-weight: prior, proposal, observation, mechanism."""

@@ -1,0 +1,367 @@
+"""Laws p(x_j | z) of the columns of one kind: lean, stacked, with the few verbs that models need.
+
+Shapes: parameters (members, K, B, c) for c columns; levels of a categorical law add an axis.
+Every law can score a cell, give its mean features, draw, and offer nodes for quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from halfseen.core.noise import Noise
+
+__all__ = [
+    "CategoricalLaw",
+    "GaussianLaw",
+    "Law",
+    "NodesLaw",
+    "RoundedLogLaw",
+    "SelectedGaussianLaw",
+    "StudentLaw",
+    "normal_nodes",
+]
+
+LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+Curve = Callable[[Tensor], Tensor]
+
+
+@lru_cache
+def normal_nodes(n: int) -> tuple[Tensor, Tensor]:
+    """Gauss-Hermite nodes and log-weights of a standard normal law, n points, float64."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
+    return torch.from_numpy(nodes), torch.from_numpy(np.log(weights / weights.sum()))
+
+
+def log_ndtr_ratio(t: Tensor) -> Tensor:
+    """phi(t) / Phi(t), stable in both tails."""
+    return torch.exp(-0.5 * t * t - LOG_SQRT_2PI - torch.special.log_ndtr(t))
+
+
+class Law(ABC):
+    """Law of some columns given z."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density or log-probability per cell, x of shape (..., B, c)."""
+
+    @abstractmethod
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean features: E[curve(x)] of numeric columns, probabilities of categories."""
+
+    @abstractmethod
+    def draw(self, noise: Noise) -> Tensor:
+        """One draw per cell, shape (members, K, B, c); reparameterised where possible."""
+
+    @abstractmethod
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Values and log-weights (..., c, n) that integrate functions of a cell."""
+
+    @abstractmethod
+    def select(self, index: list[int]) -> Law:
+        """The law of some of the columns."""
+
+
+class GaussianLaw(Law):
+    """Normal law with location ``mu`` and scale ``sigma``."""
+
+    def __init__(self, mu: Tensor, sigma: Tensor) -> None:
+        self.mu, self.sigma = mu, sigma
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """See :class:`Law`."""
+        t = (x - self.mu) / self.sigma
+        return -0.5 * t * t - torch.log(self.sigma) - LOG_SQRT_2PI
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean: exact, or by 12 Gauss-Hermite nodes behind a curve."""
+        return self.mu if curve is None else _node_mean(self, curve, 12)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Reparameterised draw."""
+        return self.mu + self.sigma * noise.normal(self.mu.shape[-1])
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Gauss-Hermite nodes."""
+        node, log_weight = (t.to(self.mu) for t in normal_nodes(n))
+        values = self.mu[..., None] + self.sigma[..., None] * node
+        return values, log_weight.expand(values.shape)
+
+    def select(self, index: list[int]) -> GaussianLaw:
+        """See :class:`Law`."""
+        return GaussianLaw(self.mu[..., index], self.sigma[..., index])
+
+
+class StudentLaw(Law):
+    """Student-t law; ``df`` > 2, so that mean and variance exist."""
+
+    def __init__(self, mu: Tensor, sigma: Tensor, df: Tensor) -> None:
+        self.mu, self.sigma, self.df = mu, sigma, df
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """See :class:`Law`."""
+        t = (x - self.mu) / self.sigma
+        df = self.df
+        constant = (
+            torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * torch.log(df * math.pi)
+        )
+        return constant - torch.log(self.sigma) - (df + 1) / 2 * torch.log1p(t * t / df)
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean: exact, or by nodes behind a curve."""
+        return self.mu if curve is None else _node_mean(self, curve, 32)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Reparameterised draw by Bailey's polar method (1994), exact for any real df."""
+        c = self.mu.shape[-1]
+        u, angle = noise.uniform(c), noise.uniform(c)
+        radius = torch.sqrt(self.df * torch.expm1(-2 / self.df * torch.log(u)))
+        return self.mu + self.sigma * radius * torch.cos(2 * math.pi * angle)
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Nodes by the map t = sinh(y) and a Gauss-Legendre rule on a wide interval of y."""
+        node, log_weight = (v.to(self.mu) for v in _legendre(n))
+        reach = math.asinh(200.0)
+        t = torch.sinh(reach * node)
+        log_jacobian = math.log(reach) + torch.log(torch.cosh(reach * node))
+        standard = StudentLaw(
+            torch.zeros_like(self.df)[..., None],
+            torch.ones_like(self.df)[..., None],
+            self.df[..., None],
+        )
+        log_mass = standard.log_prob(t) + log_jacobian + log_weight
+        log_mass = log_mass - torch.logsumexp(log_mass, -1, keepdim=True)
+        values = self.mu[..., None] + self.sigma[..., None] * t
+        return values, log_mass.expand(values.shape)
+
+    def select(self, index: list[int]) -> StudentLaw:
+        """See :class:`Law`."""
+        return StudentLaw(self.mu[..., index], self.sigma[..., index], self.df[..., index])
+
+
+class RoundedLogLaw(Law):
+    """Counts: a Gaussian on the log(1 + v) scale, rounded to whole numbers.
+
+    ``shift`` and ``scale`` (c,) lead from model units to log(1 + v). The count v has the
+    probability of the interval (v - 1/2, v + 1/2), open below for v = 0.
+    """
+
+    def __init__(self, mu: Tensor, sigma: Tensor, shift: Tensor, scale: Tensor) -> None:
+        self.mu, self.sigma, self.shift, self.scale = mu, sigma, shift, scale
+
+    def _edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        count = torch.expm1((x * self.scale + self.shift).clamp(max=60.0)).clamp_min(0.0).round()
+        lower = (torch.log1p((count - 0.5).clamp_min(-0.5)) - self.shift) / self.scale
+        upper = (torch.log1p(count + 0.5) - self.shift) / self.scale
+        return torch.where(count > 0, lower, torch.full_like(lower, -math.inf)), upper
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability of the count; far tails fall back to the density times the width."""
+        lower, upper = self._edges(x)
+        a, b = (lower - self.mu) / self.sigma, (upper - self.mu) / self.sigma
+        # Mirror so that both limits lie in the lower tail, where log_ndtr is precise.
+        flip = (a > 0) & (b > 0)
+        low, high = torch.where(flip, -b, a), torch.where(flip, -a, b)
+        log_high = torch.special.log_ndtr(high)
+        gap = torch.special.log_ndtr(low.clamp_min(-1e4)) - log_high
+        return log_high + torch.log1p(-torch.exp(gap.clamp(max=-1e-6)))
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean of the rounded value."""
+        return self.mu if curve is None else _node_mean(GaussianLaw(self.mu, self.sigma), curve, 12)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """A draw of the Gaussian before rounding; rounding is left to the table."""
+        return self.mu + self.sigma * noise.normal(self.mu.shape[-1])
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Gauss-Hermite nodes of the Gaussian before rounding."""
+        return GaussianLaw(self.mu, self.sigma).nodes(n)
+
+    def select(self, index: list[int]) -> RoundedLogLaw:
+        """See :class:`Law`."""
+        return RoundedLogLaw(
+            self.mu[..., index], self.sigma[..., index], self.shift[index], self.scale[index]
+        )
+
+
+class CategoricalLaw(Law):
+    """Categories with log-probabilities ``log_p`` (..., c, levels); -inf pads short columns.
+
+    ``flat`` (c * levels,) bool tells which padded places are features of the table.
+    """
+
+    def __init__(self, log_p: Tensor, flat: Tensor) -> None:
+        self.log_p, self.flat = log_p, flat
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability of the codes in x."""
+        code = x.long().expand(self.log_p.shape[:-1])[..., None]
+        return self.log_p.gather(-1, code)[..., 0]
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Probabilities of the categories as features."""
+        return self.log_p.exp().flatten(-2)[..., self.flat]
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Codes by inversion of the cumulative probabilities; no gradient."""
+        c, levels = self.log_p.shape[-2:]
+        cumulative = self.log_p.detach().exp().cumsum(-1)
+        u = noise.uniform(c)[..., None] * cumulative[..., -1:]
+        return (u > cumulative).sum(-1).clamp(max=levels - 1).to(self.log_p.dtype)
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """The categories themselves."""
+        levels = torch.arange(self.log_p.shape[-1], dtype=self.log_p.dtype)
+        return levels.expand(self.log_p.shape), self.log_p
+
+    def select(self, index: list[int]) -> CategoricalLaw:
+        """See :class:`Law`."""
+        levels = self.log_p.shape[-1]
+        flat = self.flat.view(-1, levels)[index].flatten()
+        return CategoricalLaw(self.log_p[..., index, :], flat)
+
+
+class SelectedGaussianLaw(Law):
+    r"""A Gaussian cell given that probit self-masking hid it: an extended skew normal.
+
+    .. math:: p(x | z, s_j = 0) \propto N(x; \mu, \sigma^2) \Phi(a (x - b))
+
+    With r = sqrt(1 + a^2 sigma^2) and t = a (mu - b) / r: the normaliser is Phi(t) and the mean
+    mu + sigma^2 a / r * phi(t) / Phi(t).
+    """
+
+    def __init__(self, mu: Tensor, sigma: Tensor, a: Tensor, b: Tensor) -> None:
+        self.mu, self.sigma, self.a, self.b = mu, sigma, a, b
+        self.r = torch.sqrt(1 + (a * sigma) ** 2)
+        self.t = a * (mu - b) / self.r
+
+    def log_normalizer(self) -> Tensor:
+        """Log p(s_j = 0 | z)."""
+        return torch.special.log_ndtr(self.t)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-density of the hidden cell."""
+        base = GaussianLaw(self.mu, self.sigma).log_prob(x)
+        return base + torch.special.log_ndtr(self.a * (x - self.b)) - self.log_normalizer()
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean: exact, or by nodes behind a curve."""
+        if curve is not None:
+            return _node_mean(self, curve, 24)
+        return self.mu + self.sigma**2 * self.a / self.r * log_ndtr_ratio(self.t)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Exact draw: first the probit's latent, truncated to be positive, then x given it."""
+        c = self.mu.shape[-1]
+        latent = _truncated_normal(self.t, noise.uniform(c)) * self.r
+        gain = self.sigma**2 * self.a / self.r**2
+        mean = self.mu + gain * (latent - self.a * (self.mu - self.b))
+        return mean + self.sigma / self.r * noise.normal(c)
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Gauss-Hermite nodes around the law's own mean and spread, reweighted."""
+        ratio = log_ndtr_ratio(self.t)
+        shrink = (ratio * (self.t + ratio)) * (self.sigma * self.a / self.r) ** 2
+        spread = self.sigma * torch.sqrt((1 - shrink).clamp(1e-3, 1.0))
+        center = GaussianLaw(self.mean(), 1.2 * spread)
+        values, log_weight = center.nodes(n)
+        log_mass = log_weight + _last_axis(self, values) - _last_axis(center, values)
+        return values, log_mass - torch.logsumexp(log_mass, -1, keepdim=True)
+
+    def select(self, index: list[int]) -> SelectedGaussianLaw:
+        """See :class:`Law`."""
+        parts = (self.mu, self.sigma, self.a, self.b)
+        return SelectedGaussianLaw(*(part[..., index] for part in parts))
+
+
+class NodesLaw(Law):
+    """A law known by its nodes: what is left of ``base`` after reweighting by a mechanism."""
+
+    def __init__(self, values: Tensor, log_weights: Tensor) -> None:
+        self.values = values
+        self.log_weights = log_weights - torch.logsumexp(log_weights, -1, keepdim=True)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Not a density: nodes only integrate."""
+        raise TypeError("NodesLaw integrates functions of a cell; it has no density.")
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mean over nodes."""
+        values = self.values if curve is None else _curved(curve, self.values)
+        return (self.log_weights.exp() * values).sum(-1)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Inversion of the distribution function, linear between nodes."""
+        u = noise.uniform(self.values.shape[-2])[..., None]
+        cumulative = self.log_weights.exp().cumsum(-1)
+        middle = cumulative - 0.5 * self.log_weights.exp()
+        right = (u > middle).sum(-1, keepdim=True).clamp(1, self.values.shape[-1] - 1)
+        p0, p1 = middle.gather(-1, right - 1), middle.gather(-1, right)
+        shape = right.shape
+        x0 = self.values.expand(*shape[:-1], -1).gather(-1, right - 1)
+        x1 = self.values.expand(*shape[:-1], -1).gather(-1, right)
+        share = ((u - p0) / (p1 - p0).clamp_min(1e-12)).clamp(0.0, 1.0)
+        return (x0 + share * (x1 - x0))[..., 0]
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """The nodes themselves."""
+        return self.values, self.log_weights
+
+    def select(self, index: list[int]) -> NodesLaw:
+        """See :class:`Law`."""
+        return NodesLaw(self.values[..., index, :], self.log_weights[..., index, :])
+
+
+@lru_cache
+def _legendre(n: int) -> tuple[Tensor, Tensor]:
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    return torch.from_numpy(nodes), torch.from_numpy(np.log(weights))
+
+
+def _curved(curve: Curve, values: Tensor) -> Tensor:
+    """Apply a curve that acts on columns (last axis) to nodes (last axis)."""
+    return curve(values.movedim(-1, 0)).movedim(0, -1)
+
+
+def _last_axis(law: Law, values: Tensor) -> Tensor:
+    return law.log_prob(values.movedim(-1, 0)).movedim(0, -1)
+
+
+def _node_mean(law: Law, curve: Curve, n: int) -> Tensor:
+    values, log_weights = law.nodes(n)
+    return (log_weights.exp() * _curved(curve, values)).sum(-1)
+
+
+def _truncated_normal(t: Tensor, u: Tensor) -> Tensor:
+    """A draw of N(t, 1) truncated to be positive, by inversion in the tail that is precise."""
+    # P(N(t,1) > y) / Phi(t) = u  <=>  y = t - ndtri(u Phi(t))
+    p = (u * torch.special.ndtr(t)).clamp_min(1e-37)
+    direct = t - torch.special.ndtri(p)
+    # For t << 0 the law is close to an exponential of rate |t|.
+    tail = -torch.log(u) / t.abs().clamp_min(1.0)
+    return torch.where(t > -6.0, direct, tail).clamp_min(0.0)
+
+
+def ordered_log_probs(eta: Tensor, thresholds: Tensor) -> Tensor:
+    """Log-probabilities of ordered levels from cumulative logits.
+
+    Parameters
+    ----------
+    eta : Tensor of shape (..., c)
+        The linear predictor.
+    thresholds : Tensor of shape (..., c, levels - 1)
+        Increasing cut points; +inf pads short columns.
+    """
+    t = thresholds - eta[..., None]
+    low = functional.pad(functional.logsigmoid(t), (0, 1), value=0.0)
+    # log(sigmoid(t_l) - sigmoid(t_{l-1})) = log sigmoid(t_l) + log(1 - exp(difference))
+    previous = functional.pad(functional.logsigmoid(t), (1, 0), value=-60.0)
+    return low + torch.log1p(-torch.exp((previous - low).clamp(max=-1e-6)))

@@ -1,0 +1,213 @@
+"""The mechanism term log p(s | x): collapsed where it can be, sampled otherwise.
+
+A collapsed term integrates the missing cell out of the weight: with a decoder that factorises
+over columns and a mechanism that looks at one column,
+
+    p(s_j = 0 | z) = integral p(x_j | z) p(s_j = 0 | x_j) dx_j
+
+is known in closed form (probit and Gaussian), by a finite sum (categories) or by quadrature.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.batch import Batch
+from halfseen.core.features import Features
+from halfseen.core.masked import merge
+from halfseen.core.noise import Noise
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.mechanisms.base import Mechanism
+from halfseen.mechanisms.self_masking import SelfMasking
+from halfseen.terms.laws import (
+    CategoricalLaw,
+    GaussianLaw,
+    Law,
+    NodesLaw,
+    RoundedLogLaw,
+    SelectedGaussianLaw,
+)
+from halfseen.terms.observation import Decoded, Head
+
+__all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]
+
+
+
+
+@dataclass(frozen=True)
+class SampledCompletion:
+    """Completions that entered a weight: the sampled cells themselves are the answer.
+
+    Once a weight has seen x_mis,k, averaging anything but x_mis,k is biased (DESIGN 2).
+    """
+
+    x: Tensor
+    expand: Features
+
+    def mean(self, units: Units, n_features: int) -> Tensor:
+        """The sampled cells as features, in the units of ``Units.natural``."""
+        columns = list(range(self.x.shape[-1]))
+        return self.expand(units.natural(self.x, columns))
+
+    def draw(self, noise: Noise, n_columns: int) -> Tensor:
+        """The sampled cells."""
+        return self.x
+
+
+class MechanismTerm(nn.Module, ABC):
+    """log p(s | x) inside a weight, and what the missing cells are once it is there."""
+
+    #: Whether the weight sees sampled cells, so that a draw must reuse them.
+    sees_samples: bool
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        super().__init__()
+        self.mechanism = mechanism
+
+    @abstractmethod
+    def forward(
+        self, decoded: Decoded, batch: Batch, noise: Noise
+    ) -> tuple[Tensor, Decoded | SampledCompletion]:
+        """Log-probability of the mask (M, K, B), and the completion that goes with it."""
+
+    @abstractmethod
+    def complete(self, decoded: Decoded) -> Decoded:
+        """Laws of the cells given that the mechanism hid them."""
+
+
+class SampledTerm(MechanismTerm):
+    """Any mechanism, scored on sampled missing cells."""
+
+    sees_samples = True
+
+    def __init__(self, mechanism: Mechanism, spec: DataSpec) -> None:
+        super().__init__(mechanism)
+        self.expand = Features(spec)
+
+    def forward(
+        self, decoded: Decoded, batch: Batch, noise: Noise
+    ) -> tuple[Tensor, SampledCompletion]:
+        """See :class:`MechanismTerm`."""
+        x = merge(batch.x, decoded.draw(noise, batch.x.shape[-1]), batch.s)
+        return self.mechanism.log_prob(batch.s, self.expand(x)), SampledCompletion(x, self.expand)
+
+    def complete(self, decoded: Decoded) -> Decoded:
+        """The laws before the mechanism: its effect lies in the weights."""
+        return decoded
+
+
+class CollapsedTerm(MechanismTerm):
+    """Self-masking with the missing cell integrated out."""
+
+    sees_samples = False
+    mechanism: SelfMasking
+
+    def __init__(self, mechanism: SelfMasking, heads: list[Head], incomplete: Tensor) -> None:
+        super().__init__(mechanism)
+        self.index = [
+            [i for i, j in enumerate(head.columns) if bool(incomplete[j])] for head in heads
+        ]
+
+    def forward(
+        self, decoded: Decoded, batch: Batch, noise: Noise
+    ) -> tuple[Tensor, Decoded]:
+        """See :class:`MechanismTerm`; the completion's laws are made when they are needed."""
+        total = decoded.laws[0].log_prob(batch.x[..., decoded.heads[0].columns]).new_zeros(())
+        for head, law, index in zip(decoded.heads, decoded.laws, self.index, strict=True):
+            if not index:
+                continue
+            columns = [head.columns[i] for i in index]
+            seen = _observed(self.mechanism, head, index, batch.x[..., columns])
+            gone = log_hidden(law.select(index), self.mechanism, head, index)
+            total = total + torch.where(batch.s[..., columns] > 0, seen, gone).sum(-1)
+        return total, _Hidden(decoded, self)
+
+    def complete(self, decoded: Decoded) -> Decoded:
+        """Laws given s_j = 0; columns that never miss a cell keep theirs."""
+        laws = []
+        for head, law, index in zip(decoded.heads, decoded.laws, self.index, strict=True):
+            everything = list(range(len(head.columns)))
+            laws.append(hide(law, self.mechanism, head, everything) if index else law)
+        return decoded.replaced(laws)
+
+
+class _Hidden(Decoded):
+    """Laws given s = 0, made at the first question: training never asks."""
+
+    def __init__(self, decoded: Decoded, term: CollapsedTerm) -> None:
+        super().__init__(decoded.heads, decoded.laws)
+        self._term = term
+
+    def mean(self, units: Units, n_features: int) -> Tensor:
+        return self._term.complete(Decoded(self.heads, self.laws)).mean(units, n_features)
+
+    def draw(self, noise: Noise, n_columns: int) -> Tensor:
+        return self._term.complete(Decoded(self.heads, self.laws)).draw(noise, n_columns)
+
+
+def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:
+    """p(x_j | z, s_j = 0) for some columns of a head."""
+    columns = [head.columns[i] for i in index]
+    if isinstance(law, CategoricalLaw):
+        log_p = law.log_p + _level_scores(mechanism, head, index, missing=True)
+        return CategoricalLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), law.flat)
+    if _closed_form(law, mechanism):
+        assert isinstance(law, (GaussianLaw, RoundedLogLaw))
+        return SelectedGaussianLaw(law.mu, law.sigma, *mechanism.coefficients(columns))
+    return NodesLaw(*_reweighted(law, mechanism, columns))
+
+
+def log_hidden(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Tensor:
+    """Log p(s_j = 0 | z) for some columns of a head, shape (M, K, B, c)."""
+    columns = [head.columns[i] for i in index]
+    if isinstance(law, CategoricalLaw):
+        scores = _level_scores(mechanism, head, index, missing=True)
+        return torch.logsumexp(law.log_p + scores, -1)
+    if _closed_form(law, mechanism):
+        assert isinstance(law, (GaussianLaw, RoundedLogLaw))
+        a, b = mechanism.coefficients(columns)
+        return SelectedGaussianLaw(law.mu, law.sigma, a, b).log_normalizer()
+    return torch.logsumexp(_reweighted(law, mechanism, columns)[1], -1)
+
+
+def _closed_form(law: Law, mechanism: SelfMasking) -> bool:
+    return mechanism.link == "probit" and isinstance(law, (GaussianLaw, RoundedLogLaw))
+
+
+def _reweighted(
+    law: Law, mechanism: SelfMasking, columns: list[int]
+) -> tuple[Tensor, Tensor]:
+    values, log_weights = law.nodes(32)
+    a, b = mechanism.coefficients(columns)
+    margin = a[..., None] * (values - b[..., None])
+    return values, log_weights + mechanism.log_missing(margin)
+
+
+def _level_scores(
+    mechanism: SelfMasking, head: Head, index: list[int], *, missing: bool
+) -> Tensor:
+    """Mechanism's log-probabilities per category, padded like the head: (M, 1, 1, c, levels)."""
+    logits = mechanism.level_logits[:, head.features]
+    widths = [column.width for column in head.spec.columns]
+    place = torch.zeros(len(widths), max(widths), dtype=torch.long)
+    start = 0
+    for i, width in enumerate(widths):
+        place[i, :width] = torch.arange(start, start + width)
+        start += width
+    scores = nn.functional.logsigmoid(logits if missing else -logits)
+    return scores[:, None, None, place[index]]
+
+
+def _observed(mechanism: SelfMasking, head: Head, index: list[int], x: Tensor) -> Tensor:
+    """Log p(s_j = 1 | x_j) of observed cells, shape (M, 1, B, c)."""
+    if head.spec.columns[index[0]].categorical:
+        scores = _level_scores(mechanism, head, index, missing=False)
+        code = x.long().expand(scores.shape[0], 1, *x.shape)[..., None]
+        return scores.expand(*code.shape[:-1], -1).gather(-1, code)[..., 0]
+    columns = [head.columns[i] for i in index]
+    return mechanism.log_observed(mechanism.margin(x, columns))

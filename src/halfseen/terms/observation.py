@@ -1,0 +1,312 @@
+"""The observation term: a decoder from z to one law per column, stacked by kind of column."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from halfseen.core.features import Features
+from halfseen.core.masked import masked_sum
+from halfseen.core.noise import Noise
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.terms.laws import (
+    CategoricalLaw,
+    GaussianLaw,
+    Law,
+    RoundedLogLaw,
+    StudentLaw,
+    ordered_log_probs,
+)
+
+__all__ = ["Decoded", "Decoder", "Head", "Observation"]
+
+
+class Head(nn.Module, ABC):
+    """Columns of one kind: from decoder outputs to a law.
+
+    Parameters
+    ----------
+    columns : list of int
+        Places of the columns in the table.
+    """
+
+    n_raw: int
+
+    def __init__(self, spec: DataSpec, columns: list[int]) -> None:
+        super().__init__()
+        self.columns = columns
+        features = [range(spec.offsets[j], spec.offsets[j + 1]) for j in columns]
+        self.features = [f for block in features for f in block]
+        self.spec = spec.subset(columns)
+
+    @abstractmethod
+    def law(self, raw: Tensor) -> Law:
+        """Law of the columns from raw outputs (M, K, B, n_raw)."""
+
+    def log_prior(self) -> Tensor:
+        """Log-density of priors on the head's own parameters, per member or scalar."""
+        return torch.zeros(())
+
+
+class NumericHead(Head):
+    """Gaussian or Student-t columns with a noise floor of their own.
+
+    Parameters
+    ----------
+    floor : Tensor of shape (c,)
+        Smallest scale of each column, in model units.
+    noise : {"column", "row"}
+        One learned scale per column, or a scale that depends on z.
+    """
+
+    floor: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        columns: list[int],
+        floor: Tensor,
+        n_members: int,
+        *,
+        noise: Literal["column", "row"] = "column",
+        student: bool = False,
+    ) -> None:
+        super().__init__(spec, columns)
+        c = len(columns)
+        self.register_buffer("floor", floor)
+        self.noise, self.student = noise, student
+        self.n_raw = c * (2 if noise == "row" else 1)
+        start = torch.full((n_members, 1, 1, c), math.log(math.expm1(0.5)))
+        if noise == "column":
+            self.raw_scale = nn.Parameter(start)
+        if student:
+            self.raw_df = nn.Parameter(torch.full((n_members, 1, 1, c), 2.0))
+
+    def scale(self, raw: Tensor) -> Tensor:
+        """Scale of every column, at least the floor."""
+        c = len(self.columns)
+        loose = self.raw_scale if self.noise == "column" else raw[..., c:]
+        return self.floor + functional.softplus(loose)
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        mu = raw[..., : len(self.columns)]
+        sigma = self.scale(raw)
+        if self.student:
+            # The offset keeps mean and variance finite, as in the authors' code.
+            return StudentLaw(mu, sigma, 3.0 + functional.softplus(self.raw_df))
+        return GaussianLaw(mu, sigma)
+
+
+class CountHead(NumericHead):
+    """Counts: rounded Gaussians on the log(1 + v) scale."""
+
+    shift: Tensor
+    spread: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        columns: list[int],
+        floor: Tensor,
+        n_members: int,
+        units: Units,
+        *,
+        noise: Literal["column", "row"] = "column",
+    ) -> None:
+        super().__init__(spec, columns, floor, n_members, noise=noise)
+        self.register_buffer("shift", torch.tensor(units.shift[columns], dtype=torch.float32))
+        self.register_buffer("spread", torch.tensor(units.scale[columns], dtype=torch.float32))
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        mu = raw[..., : len(self.columns)]
+        return RoundedLogLaw(mu, self.scale(raw), self.shift, self.spread)
+
+
+class CategoricalHead(Head):
+    """Binary and nominal columns: a softmax per column, padded to the widest."""
+
+    flat: Tensor
+    place: Tensor
+    padding: Tensor
+
+    def __init__(self, spec: DataSpec, columns: list[int]) -> None:
+        super().__init__(spec, columns)
+        widths = [column.width for column in self.spec.columns]
+        widest = max(widths)
+        real = torch.arange(widest) < torch.tensor(widths)[:, None]
+        place = torch.zeros(len(widths), widest, dtype=torch.long)
+        place[real] = torch.arange(sum(widths))
+        self.register_buffer("flat", real.flatten())
+        self.register_buffer("place", place)
+        self.register_buffer("padding", torch.where(real, 0.0, -math.inf))
+        self.n_raw = sum(widths)
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        logits = raw[..., self.place] + self.padding
+        return CategoricalLaw(logits - torch.logsumexp(logits, -1, keepdim=True), self.flat)
+
+
+class OrderedHead(Head):
+    """Ordered categories: cumulative logits with increasing thresholds per column."""
+
+    flat: Tensor
+    padding: Tensor
+
+    def __init__(self, spec: DataSpec, columns: list[int], n_members: int) -> None:
+        super().__init__(spec, columns)
+        widths = [column.width for column in self.spec.columns]
+        widest = max(widths)
+        real = torch.arange(widest) < torch.tensor(widths)[:, None]
+        self.register_buffer("flat", real.flatten())
+        # Padded thresholds are far above: the padded levels get no mass.
+        self.register_buffer("padding", torch.where(real[:, 1:], 0.0, 60.0))
+        start = torch.linspace(-2, 2, widest - 1) if widest > 2 else torch.zeros(widest - 1)
+        gaps = torch.cat([start[:1], torch.log(torch.expm1(start.diff().clamp_min(0.05)))])
+        self.gaps = nn.Parameter(gaps.expand(n_members, 1, 1, len(widths), -1).clone())
+        self.n_raw = len(widths)
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        first, rest = self.gaps[..., :1], functional.softplus(self.gaps[..., 1:])
+        thresholds = torch.cat([first, rest], -1).cumsum(-1) + self.padding
+        log_p = ordered_log_probs(raw, thresholds)
+        return CategoricalLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), self.flat)
+
+
+class Decoder(nn.Module):
+    """From z to raw outputs: a linear map plus a network of bounded or free features.
+
+    Parameters
+    ----------
+    linear : bool
+        Whether the linear map from z is there ("skip"); with empty ``hidden`` it is all there
+        is, and the model is probabilistic principal components.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_latent: int,
+        n_raw: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+        *,
+        activation: str = "tanh",
+        init: str = "torch",
+        linear: bool = True,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.linear = (
+            StackedLinear(n_members, n_latent, n_raw, generator, init)
+            if linear or not hidden
+            else None
+        )
+        self.body = StackedMLP(
+            n_members,
+            n_latent,
+            hidden,
+            generator,
+            activation=activation,
+            init=init,
+            residual=residual,
+        )
+        self.out = (
+            StackedLinear(n_members, self.body.n_out, n_raw, generator, init) if hidden else None
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(M, K, B, d) to (M, K, B, n_raw)."""
+        if self.out is None:
+            assert self.linear is not None
+            return self.linear(z)
+        raw = self.out(self.body(z))
+        return raw if self.linear is None else raw + self.linear(z)
+
+
+class Decoded:
+    """The laws of all columns given some z, head by head."""
+
+    def __init__(self, heads: Sequence[Head], laws: Sequence[Law]) -> None:
+        self.heads, self.laws = list(heads), list(laws)
+
+    def replaced(self, laws: Sequence[Law]) -> Decoded:
+        """The same heads with other laws."""
+        return Decoded(self.heads, laws)
+
+    def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
+        """sum_j s_j log p(x_j | z), shape (M, K, B)."""
+        total: Tensor | int = 0
+        for head, law in zip(self.heads, self.laws, strict=True):
+            cells = law.log_prob(x[..., head.columns])
+            total = total + masked_sum(cells, s[..., head.columns])
+        assert isinstance(total, Tensor)
+        return total
+
+    def cell_log_prob(self, x: Tensor) -> Tensor:
+        """Log p(x_j | z) of every cell, shape (M, K, B, p)."""
+        pairs = zip(self.heads, self.laws, strict=True)
+        blocks = [(h.columns, law.log_prob(x[..., h.columns])) for h, law in pairs]
+        return _scatter(blocks, x.shape[-1])
+
+    def mean(self, units: Units, n_features: int) -> Tensor:
+        """Mean features in the units of ``Units.natural``, shape (M, K, B, F)."""
+        blocks = []
+        for head, law in zip(self.heads, self.laws, strict=True):
+            columns = head.columns
+            curved = units.has_curved(columns)
+            curve = (lambda v, columns=columns: units.natural(v, columns)) if curved else None
+            blocks.append((head.features, law.mean(curve)))
+        return _scatter(blocks, n_features)
+
+    def draw(self, noise: Noise, n_columns: int) -> Tensor:
+        """One completion of every cell in model units, shape (M, K, B, p)."""
+        pairs = zip(self.heads, self.laws, strict=True)
+        return _scatter([(head.columns, law.draw(noise)) for head, law in pairs], n_columns)
+
+
+class Observation(nn.Module):
+    """log p(x | z): the decoder and its heads.
+
+    Parameters
+    ----------
+    heads : sequence of Head
+        One per kind of column that is present.
+    decoder : Module
+        From z to the raw outputs of all heads.
+    """
+
+    def __init__(self, spec: DataSpec, heads: Sequence[Head], decoder: nn.Module) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.decoder = decoder
+        self.expand = Features(spec)
+        self.sizes = [head.n_raw for head in heads]
+
+    def forward(self, z: Tensor) -> Decoded:
+        """Laws of all columns given z of shape (M, K, B, d)."""
+        parts = self.decoder(z).split(self.sizes, -1)
+        heads: list[Head] = list(self.heads)  # type: ignore[arg-type]
+        return Decoded(heads, [h.law(raw) for h, raw in zip(heads, parts, strict=True)])
+
+
+def _scatter(blocks: Sequence[tuple[list[int], Tensor]], width: int) -> Tensor:
+    """Put blocks of columns into their places."""
+    if len(blocks) == 1 and blocks[0][0] == list(range(width)):
+        return blocks[0][1]
+    shape = torch.broadcast_shapes(*(b.shape[:-1] for _, b in blocks))
+    out = blocks[0][1].new_zeros(*shape, width)
+    for places, block in blocks:
+        out[..., places] = block.to(out.dtype)
+    return out

@@ -1,0 +1,80 @@
+"""Prior and proposal: z ~ N(0, I) and an amortised Gaussian q(z | x_obs, s)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.batch import Batch
+from halfseen.nn.inputs import ZeroFill
+from halfseen.nn.stacked import StackedLinear, StackedMLP
+
+__all__ = ["GaussianProposal", "ProposalLaw", "log_prior"]
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+def log_prior(z: Tensor) -> Tensor:
+    """Log-density of N(0, I), summed over the last axis."""
+    return -0.5 * (z * z + LOG_2PI).sum(-1)
+
+
+@dataclass(frozen=True)
+class ProposalLaw:
+    """A diagonal Gaussian: mean and log scale of shape (M, 1, B, d)."""
+
+    mean: Tensor
+    log_scale: Tensor
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """Standard normal noise (M, K, B or 1, d) to z."""
+        return self.mean + torch.exp(self.log_scale) * noise
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log q(z), summed over the last axis."""
+        t = (z - self.mean) * torch.exp(-self.log_scale)
+        return (-0.5 * (t * t + LOG_2PI) - self.log_scale).sum(-1)
+
+    def detach(self) -> ProposalLaw:
+        """The same law as a constant."""
+        return ProposalLaw(self.mean.detach(), self.log_scale.detach())
+
+
+class GaussianProposal(nn.Module):
+    """Encoder network from an incomplete row to a :class:`ProposalLaw`."""
+
+    def __init__(
+        self,
+        inputs: ZeroFill,
+        n_latent: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+        *,
+        activation: str = "gelu",
+        init: str = "torch",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.body = StackedMLP(
+            inputs.n_members,
+            inputs.n_out,
+            hidden,
+            generator,
+            activation=activation,
+            init=init,
+            residual=residual,
+        )
+        self.out = StackedLinear(
+            inputs.n_members, self.body.n_out, 2 * n_latent, generator, init
+        )
+
+    def forward(self, batch: Batch) -> ProposalLaw:
+        """The proposal of every row."""
+        mean, raw = self.out(self.body(self.inputs(batch.x, batch.shown))).chunk(2, -1)
+        # Half a log-variance, clipped as in the published encoders (PROTOCOLS 2.3).
+        return ProposalLaw(mean, 0.5 * raw.clamp(-10.0, 10.0))

@@ -1,0 +1,1 @@
+"""Public checks for estimators of incomplete data."""

@@ -1,0 +1,1 @@
+"""The one training loop: phases, checks, best states, history."""
