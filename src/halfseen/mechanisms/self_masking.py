@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -45,7 +46,10 @@ class SelfMasking(Mechanism):
         The function F. With "probit" and a Gaussian column the missing cell is integrated out
         in closed form; with "logistic" by quadrature.
     slope : float, default=5.0
-        Initial size of a_j, per standard deviation of the column's seen cells.
+        Size of a_j, per standard deviation of the column: where training starts, and the
+        median of the prior.
+    slope_spread : float or None, default=None
+        Standard deviation of a normal prior on log a_j; None for no prior.
 
     Notes
     -----
@@ -65,6 +69,7 @@ class SelfMasking(Mechanism):
         *,
         link: Literal["probit", "logistic"] = "probit",
         slope: float = 5.0,
+        slope_spread: float | None = None,
     ) -> None:
         super().__init__()
         if link not in ("probit", "logistic"):
@@ -73,12 +78,18 @@ class SelfMasking(Mechanism):
         for word in chosen:
             if word not in DIRECTIONS:
                 raise SettingError(f"Got direction={word!r}. Expected one of {DIRECTIONS}.")
-        self.direction, self.link, self.slope = direction, link, slope
+        self.direction, self.link = direction, link
+        self.slope, self.slope_spread = slope, slope_spread
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments."""
         plain = dict(self.direction) if isinstance(self.direction, Mapping) else self.direction
-        return {"direction": plain, "link": self.link, "slope": self.slope}
+        return {
+            "direction": plain,
+            "link": self.link,
+            "slope": self.slope,
+            "slope_spread": self.slope_spread,
+        }
 
     def bind(
         self, spec: DataSpec, incomplete: Tensor, n_members: int, generator: torch.Generator
@@ -101,6 +112,10 @@ class SelfMasking(Mechanism):
         self.register_buffer("feature_column", column)
         self.register_buffer("feature_numeric", numeric[column])
         self.register_buffer("feature_sum", torch.eye(spec.n_columns)[column])
+
+    def known_signs(self, spec: DataSpec) -> np.ndarray:
+        """Signs as told by the user, 0 where unknown, shape (p,)."""
+        return self._signs(spec).numpy().astype(float)
 
     def _signs(self, spec: DataSpec) -> Tensor:
         if isinstance(self.direction, Mapping):
@@ -125,6 +140,29 @@ class SelfMasking(Mechanism):
         flips = torch.tensor([1.0 if m % 2 == 0 else -1.0 for m in range(n_members)])
         free = flips[:, None] * first
         return torch.where(signs != 0, signs, free)
+
+    @torch.no_grad()
+    def start(self, low: Tensor, high: Tensor, sign: Tensor | None = None) -> None:
+        """Begin where the seen cells end: b at the largest (or smallest) seen value.
+
+        Parameters
+        ----------
+        low, high : Tensor of shape (p,)
+            Range of the seen cells, model units.
+        sign : Tensor of shape (members, p), optional
+            Signs to start with in place of random ones.
+        """
+        if sign is not None:
+            self.sign.copy_(sign)
+        self.location.copy_(torch.where(self.sign > 0, high, low))
+
+    def log_prior(self) -> Tensor:
+        """Log-density of the prior on log-slopes, summed over columns, per member."""
+        if self.slope_spread is None:
+            return super().log_prior()
+        log_slope = torch.log(functional.softplus(self.raw_slope))
+        t = (log_slope - math.log(self.slope)) / self.slope_spread
+        return -0.5 * torch.where(self.incomplete, t * t, torch.zeros_like(t)).sum(-1)
 
     def slopes(self) -> Tensor:
         """Slopes a, shape (members, p); positive where high values go missing."""

@@ -1,1 +1,35 @@
-"""Scores of completions: functions of truth, answer and mask."""
+"""How wrong completed tables are, by names that cannot be confused.
+
+Everywhere ``s`` is the mask, 1 where a cell was seen; only missing cells are scored. "NRMSE"
+alone is ambiguous between papers, so each version has its own function.
+"""
+
+from __future__ import annotations
+
+from halfseen.metrics.distribution import (
+    crps_draws,
+    energy_distance,
+    interval_coverage,
+    interval_width,
+)
+from halfseen.metrics.point import (
+    error_rate,
+    nrmse_by_feature,
+    nrmse_pooled,
+    nrmse_range,
+    pfc,
+    rmse,
+)
+
+__all__ = [
+    "crps_draws",
+    "energy_distance",
+    "error_rate",
+    "interval_coverage",
+    "interval_width",
+    "nrmse_by_feature",
+    "nrmse_pooled",
+    "nrmse_range",
+    "pfc",
+    "rmse",
+]

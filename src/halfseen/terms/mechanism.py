@@ -117,7 +117,7 @@ class CollapsedTerm(MechanismTerm):
         self, decoded: Decoded, batch: Batch, noise: Noise
     ) -> tuple[Tensor, Decoded]:
         """See :class:`MechanismTerm`; the completion's laws are made when they are needed."""
-        total = decoded.laws[0].log_prob(batch.x[..., decoded.heads[0].columns]).new_zeros(())
+        total = batch.x.new_zeros(())
         for head, law, index in zip(decoded.heads, decoded.laws, self.index, strict=True):
             if not index:
                 continue

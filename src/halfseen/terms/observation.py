@@ -234,6 +234,22 @@ class Decoder(nn.Module):
         raw = self.out(self.body(z))
         return raw if self.linear is None else raw + self.linear(z)
 
+    def log_prior(self, linear_precision: float, network_precision: float) -> Tensor:
+        """Log-density of Gaussian priors on weights, summed over members, up to a constant.
+
+        The network's last layer weighs by its width, so that the prior is on the size of the
+        function and not of its parts.
+        """
+        total = torch.zeros(())
+        if self.linear is not None:
+            total = total - 0.5 * linear_precision * (self.linear.weight**2).sum()
+        if self.out is not None:
+            inner = [layer.weight for layer in self.body.layers]  # type: ignore[union-attr]
+            squares = torch.stack([(w**2).sum() for w in inner]).sum()  # type: ignore[operator,arg-type]
+            squares = squares + self.out.weight.shape[1] * (self.out.weight**2).sum()
+            total = total - 0.5 * network_precision * squares
+        return total
+
 
 class Decoded:
     """The laws of all columns given some z, head by head."""

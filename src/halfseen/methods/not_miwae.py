@@ -1,0 +1,337 @@
+"""not-MIWAE: MIWAE with a model of why cells are missing.
+
+Ipsen, Mattei and Frellsen, "not-MIWAE: Deep generative modelling with missing not at random
+data" (ICLR 2021). The model is MIWAE's with one more term, log p(s | x). Where the mechanism
+looks at one column at a time the missing cell is integrated out of the weight exactly; the
+published model samples it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Rows
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import SettingError
+from halfseen.estimators.base import store
+from halfseen.estimators.card import MethodCard
+from halfseen.estimators.latent import LatentImputer
+from halfseen.estimators.selection import fit_selection
+from halfseen.mechanisms import LinearMechanism, Mechanism, MLPMechanism, SelfMasking
+from halfseen.mechanisms.self_masking import Direction
+from halfseen.terms.latent import LatentModel
+from halfseen.terms.observation import Decoder
+from halfseen.training.monitors import held_out_bound
+
+__all__ = ["NotMIWAEImputer"]
+
+MECHANISMS = ("self-masking", "linear", "mlp")
+# Rows on which starts are compared.
+CHOICE_ROWS = 2000
+
+
+class NotMIWAEImputer(LatentImputer):
+    r"""Complete a table whose cells are missing because of what they are.
+
+    .. math:: w_k = \frac{p(x_{obs} | z_k) p(s | x_{obs}, z_k) p(z_k)}{q(z_k | x_{obs}, s)},
+        \quad p(s_j = 0 | z) = \int p(x_j | z) p(s_j = 0 | x_j) dx_j
+
+    Without knowing why cells are missing, extrapolation is not identified: it is contained
+    here by a decoder that is linear plus a bounded network under a strong prior, and reported
+    by :meth:`diagnostics`. If you know the direction, say so.
+
+    Parameters
+    ----------
+    mechanism : {"self-masking", "linear", "mlp"} or Mechanism
+        Law of the mask: each cell by its own value; by all values, linearly; by all values
+        through a network; or one of your own with ``sample`` and ``log_prob``.
+    direction : {"unknown", "high", "low"} or mapping of column name to these
+        Which values of a self-masking column go missing, overall or per column.
+    link : {"probit", "logistic"}
+        Form of self-masking; "probit" is integrated out in closed form.
+    slope, slope_spread : float
+        Median and spread (of the logarithm) of the prior on self-masking slopes, per standard
+        deviation of a column.
+    collapse : bool
+        Whether missing cells are integrated out where that is possible, or sampled.
+    linear_precision, network_precision : float
+        Precision of the Gaussian priors on the decoder's linear and network weights.
+    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, activation, \
+decoder_activation, residual, init, gradient, skewed, n_members, n_importance, \
+n_importance_predict, decision, hide_rate, hide_share, hide_pattern, validation, \
+validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, average, \
+clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
+        As in :class:`MIWAEImputer`, with other defaults.
+    standardize : {"selection", True, False}
+        Standardise columns by moments that allow for what self-masking hid, by those of the
+        seen cells, or not at all.
+
+    Attributes
+    ----------
+    mechanism_ : FittedMechanism
+        ``mechanism_.summary()`` tells what was learned, in the table's units.
+    history_ : list of dict
+        One row per check.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> z = rng.normal(size=(200, 1))
+    >>> X = np.hstack([z, z]) + 0.3 * rng.normal(size=(200, 2))
+    >>> X[X[:, 0] > 0.5, 0] = np.nan
+    >>> imputer = NotMIWAEImputer(direction="high", max_steps=100, n_members=1, random_state=0)
+    >>> filled = imputer.fit_transform(X)
+    >>> bool(np.isnan(filled).any())
+    False
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="not-miwae",
+        summary="MIWAE with a model of why cells are missing; missing not at random.",
+        paper="Ipsen, Mattei and Frellsen, ICLR 2021",
+        mechanism="MNAR",
+        check_params={
+            "hidden": (16,),
+            "max_steps": 30,
+            "n_members": 2,
+            "n_importance": 5,
+            "n_importance_predict": 50,
+            "standardize": True,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        mechanism: str | Mechanism = "self-masking",
+        direction: Direction | Mapping[str, Direction] = "unknown",
+        link: Literal["probit", "logistic"] = "probit",
+        slope: float = 50.0,
+        slope_spread: float = 1.0,
+        collapse: bool = True,
+        linear_precision: float = 1.0,
+        network_precision: float = 100.0,
+        n_latent: int | None = None,
+        hidden: Sequence[int] = (64, 64),
+        decoder: Literal["deep", "linear", "skip"] = "skip",
+        encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",
+        observation: Literal["gaussian", "student"] = "gaussian",
+        noise: Literal["row", "column"] = "column",
+        noise_floor: float | Literal["auto"] = 0.2,
+        activation: str = "tanh",
+        decoder_activation: str = "tanh",
+        residual: bool = False,
+        init: Literal["torch", "glorot"] = "glorot",
+        gradient: Literal["stl", "dreg", "total"] = "stl",
+        standardize: bool | Literal["selection"] = "selection",
+        skewed: bool = False,
+        n_members: int = 3,
+        n_importance: int = 5,
+        n_importance_predict: int = 500,
+        decision: Literal["mean", "median", "mode"] = "mean",
+        hide_rate: float = 0.0,
+        hide_share: float = 0.0,
+        hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        validation: Literal["rows", "none"] = "none",
+        validation_fraction: float = 0.1,
+        max_steps: int | None = None,
+        batch_size: int = 128,
+        lr: float = 5e-3,
+        schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
+        patience: int | None = None,
+        weight_decay: float = 0.0,
+        average: float = 0.0,
+        clip_norm: float | None = 20.0,
+        time_budget: float | None = None,
+        kinds: Mapping[str, Any] | None = None,
+        keep_empty_features: bool = False,
+        random_state: Any = None,
+        device: str = "cpu",
+        verbose: bool = False,
+    ) -> None:
+        store(self, locals())
+
+    @classmethod
+    def released(cls, **changes: Any) -> Self:
+        """The authors' settings (PROTOCOLS 3.2 to 3.4): sampled logistic mechanism.
+
+        Tanh networks of 128-128, zero-filled input without the mask, no floor, no priors,
+        K = 20 and then 10 000, 100 000 steps of batch 16, last iterate. Missing cells are
+        answered by the samples that entered the weights, not by decoder means.
+        """
+        settings: dict[str, Any] = {
+            "link": "logistic",
+            "slope": 0.7,
+            "slope_spread": None,
+            "collapse": False,
+            "linear_precision": 0.0,
+            "network_precision": 0.0,
+            "hidden": (128, 128),
+            "decoder": "deep",
+            "encoder_input": "zero",
+            "noise": "row",
+            "noise_floor": 0.0,
+            "gradient": "total",
+            "standardize": True,
+            "n_members": 1,
+            "n_importance": 20,
+            "n_importance_predict": 10_000,
+            "max_steps": 100_000,
+            "batch_size": 16,
+            "lr": 1e-3,
+            "schedule": "constant",
+            "clip_norm": None,
+        }
+        return cls(**{**settings, **changes})
+
+    # ---- the configuration --------------------------------------------------------------
+
+    def _mechanism(self) -> Mechanism:
+        if isinstance(self.mechanism, Mechanism):
+            return copy.deepcopy(self.mechanism)
+        if self.mechanism == "self-masking":
+            return SelfMasking(
+                self.direction, link=self.link, slope=self.slope, slope_spread=self.slope_spread
+            )
+        if self.mechanism == "linear":
+            return LinearMechanism()
+        if self.mechanism == "mlp":
+            return MLPMechanism()
+        raise SettingError(
+            f"Got mechanism={self.mechanism!r}. Expected one of {MECHANISMS} or a Mechanism."
+        )
+
+    def _collapse(self) -> bool:
+        return self.collapse
+
+    def _log_prior(self, model: LatentModel) -> Tensor:
+        decoder = model.observation.decoder
+        assert isinstance(decoder, Decoder)
+        assert model.mechanism is not None
+        weights = decoder.log_prior(self.linear_precision, self.network_precision)
+        return weights + model.mechanism.mechanism.log_prior().sum()
+
+    def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
+        if self.standardize not in ("selection", True, False):
+            raise SettingError(
+                f"Got standardize={self.standardize!r}. Expected 'selection', True or False."
+            )
+        units = Units.fit(
+            spec, values, standardize=bool(self.standardize), skewed=self.skewed
+        )
+        mechanism = self._mechanism()
+        if not isinstance(mechanism, SelfMasking):
+            return units
+        known = mechanism.known_signs(spec)
+        self.sign_ = self._likely_signs(units, values, spec, known)
+        if self.standardize != "selection":
+            return units
+        numeric = np.array([not column.categorical for column in spec.columns])
+        x = units.to_model(values)
+        found = fit_selection(x, self.sign_)
+        shift = np.where(numeric, units.shift + units.scale * found.mean, units.shift)
+        scale = np.where(numeric, units.scale * found.scale, units.scale)
+        return units.rescaled(shift, scale)
+
+    def _likely_signs(
+        self, units: Units, values: np.ndarray, spec: DataSpec, known: np.ndarray
+    ) -> np.ndarray:
+        """Directions as told, and where unknown those that each column's shape speaks for."""
+        if (known != 0).all():
+            return known
+        x = units.to_model(values)
+        high = fit_selection(x, np.ones(len(known))).log_likelihood
+        low = fit_selection(x, -np.ones(len(known))).log_likelihood
+        return np.where(known != 0, known, np.where(high >= low, 1.0, -1.0))
+
+    # ---- several starts -----------------------------------------------------------------
+
+    def _make(self, spec: DataSpec) -> None:
+        super()._make(spec)
+        assert self.model_.mechanism is not None
+        mechanism = self.model_.mechanism.mechanism
+        if isinstance(mechanism, SelfMasking) and self.slope_spread is not None:
+            low, high = (torch.as_tensor(bound, dtype=torch.float32) for bound in self.range_)
+            mechanism.start(low, high, self._start_signs(mechanism, spec))
+
+    def _start_signs(self, mechanism: SelfMasking, spec: DataSpec) -> Tensor:
+        """Half of the members start from the likely signs, the others from random ones."""
+        known = torch.as_tensor(mechanism.known_signs(spec))
+        likely = torch.as_tensor(self.sign_, dtype=torch.float32)
+        trusted = torch.arange(self.n_members_)[:, None] < (self.n_members_ + 1) // 2
+        return torch.where((known != 0) | trusted, likely, mechanism.sign.cpu())
+
+    def _train(self, x: np.ndarray) -> None:
+        super()._train(x)
+        mechanism = self.model_.mechanism
+        assert mechanism is not None
+        self.member_bounds_ = [float("nan")]
+        if isinstance(mechanism.mechanism, SelfMasking) and self.n_members_ > 1:
+            self._choose_starts(mechanism.mechanism, x)
+
+    def _choose_starts(self, mechanism: SelfMasking, x: np.ndarray) -> None:
+        """Keep the starts that share the signs of the one with the best bound."""
+        rows = Rows.from_values(x, self.device).take(slice(0, CHOICE_ROWS))
+        bounds = held_out_bound(self.model_, rows, 50, self.seed_, self.n_members_)
+        self.member_bounds_ = [float(bound) for bound in bounds]
+        columns = torch.nonzero(mechanism.incomplete)[:, 0]
+        signs = mechanism.sign[:, columns]
+        best = signs[int(torch.nan_to_num(bounds, nan=-torch.inf).argmax())]
+        keep = torch.nonzero((signs == best).all(-1))[:, 0]
+        if len(keep) < self.n_members_:
+            self._keep_members(keep)
+
+    def _keep_members(self, keep: Tensor) -> None:
+        old, parameters = self.n_members_, {name for name, _ in self.model_.named_parameters()}
+        state = {
+            name: tensor[keep] if name in parameters or name.endswith("mechanism.sign") else tensor
+            for name, tensor in self.model_.state_dict().items()
+        }
+        self.n_members_ = len(keep)
+        assert old >= self.n_members_
+        self._make(self.units_.spec)
+        self.model_.load_state_dict(state)
+        self.model_.requires_grad_(False)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts, tensors = super()._state()
+        if hasattr(self, "sign_"):
+            facts["sign"] = self.sign_.tolist()
+        return facts, tensors
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        if "sign" in facts:
+            self.sign_ = np.asarray(facts["sign"])
+        super()._set_state(facts, tensors)
+
+    @property
+    def mechanism_(self) -> FittedMechanism:
+        """What was learned about why cells are missing."""
+        return FittedMechanism(self)
+
+
+class FittedMechanism:
+    """A learned mechanism, in the table's units.
+
+    Parameters
+    ----------
+    imputer : NotMIWAEImputer
+        Fitted.
+    """
+
+    def __init__(self, imputer: NotMIWAEImputer) -> None:
+        assert imputer.model_.mechanism is not None
+        self.module = imputer.model_.mechanism.mechanism
+        self._imputer = imputer
+
+    def summary(self) -> Any:
+        """A pandas DataFrame: per incomplete column, which values go missing and how sharply."""
+        units = self._imputer.units_
+        return self.module.summary(units.spec, units)  # type: ignore[operator]
