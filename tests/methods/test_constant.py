@@ -64,8 +64,6 @@ def test_zero_stays_in_the_support():
     filled = ZeroImputer(kinds=kinds).fit_transform(table)
     assert filled.loc[2, "mass"] == 2.0
     assert filled.loc[1, "share"] == 10.0
-    free = ZeroImputer(kinds={"share": "bounded"}).fit_transform(table)
-    assert free.loc[1, "share"] == 20.0
 
 
 def test_mode_takes_the_smallest_of_those_that_tie():

@@ -50,6 +50,8 @@ class Design:
         One scale per column, or scales that depend on z.
     observation : {"gaussian", "student"}
         Law of continuous columns.
+    encoder_linear : bool
+        Whether the encoder adds a linear map of its input.
     activation, decoder_activation, init, residual, gradient
         See the networks and :class:`LatentModel`.
     """
@@ -65,6 +67,7 @@ class Design:
     decoder_activation: str = "gelu"
     init: str = "torch"
     residual: bool = True
+    encoder_linear: bool = False
     gradient: Gradient = "stl"
 
     def __post_init__(self) -> None:
@@ -130,6 +133,7 @@ def make_model(
         activation=design.activation,
         init=design.init,
         residual=design.residual,
+        linear=design.encoder_linear,
     )
     term = None
     if mechanism is not None:

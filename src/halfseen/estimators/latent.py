@@ -50,6 +50,7 @@ class LatentImputer(BaseImputer):
     activation: str
     decoder_activation: str
     residual: bool
+    encoder_linear: bool
     init: str
     gradient: str
     standardize: bool
@@ -69,6 +70,7 @@ class LatentImputer(BaseImputer):
     schedule: str
     patience: int | None
     weight_decay: float
+    beta2: float
     average: float
     clip_norm: float | None
     time_budget: float | None
@@ -118,6 +120,7 @@ class LatentImputer(BaseImputer):
             decoder_activation=self.decoder_activation,
             init=self.init,
             residual=self.residual,
+            encoder_linear=self.encoder_linear,
             gradient=self.gradient,  # type: ignore[arg-type]
         )
 
@@ -185,6 +188,7 @@ class LatentImputer(BaseImputer):
             log_prior=self._log_prior,
             seed=self.seed_,
             weight_decay=self.weight_decay,
+            betas=(0.9, self.beta2),
         )
         with progress(type(self).__name__, self.verbose) as watcher:
             history = fit.run(self._config(len(rows)), watcher)

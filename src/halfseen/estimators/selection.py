@@ -19,12 +19,14 @@ from torch import Tensor
 
 from halfseen.terms.laws import LOG_SQRT_2PI
 
-__all__ = ["Selection", "fit_selection"]
+__all__ = ["Selection", "Sharpness", "choose_sharpness", "fit_selection"]
 
 # The grid of the integral, in standard deviations of the seen cells.
-GRID_LOW, GRID_HIGH, GRID_SIZE = -8.0, 12.0, 240
-# Priors: log slope ~ N(log 3, 1.5^2), unit spreads, weighing as much as this many rows.
-LOG_SLOPE, LOG_SLOPE_SPREAD, PRIOR_ROWS = math.log(3.0), 1.5, 20.0
+GRID_LOW, GRID_HIGH, GRID_SIZE = -8.0, 12.0, 200
+# Priors weigh as much as this many rows; a skew of this size is ordinary.
+PRIOR_ROWS, SKEW_SPREAD = 20.0, 2.0
+# A threshold is believed unless a gradual mechanism is better by more than this, in nats.
+TOLERANCE = 15.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Selection:
     mean, scale : array
         Location and spread of seen and missing cells together, in the units of the input.
     log_likelihood : array
-        Penalised log-likelihood per row, for choosing a direction.
+        Penalised log-likelihood of the whole column, for choosing among fits.
     """
 
     mean: np.ndarray
@@ -47,12 +49,13 @@ class Selection:
 class _TwoPiece:
     """Parameters of all columns, in standard deviations of their seen cells."""
 
-    def __init__(self, start: Tensor) -> None:
+    def __init__(self, start: Tensor, slope: float, slope_spread: float) -> None:
         p = len(start)
+        self.center, self.spread = math.log(slope), slope_spread
         self.mode = torch.zeros(p, requires_grad=True)
         self.log_left = torch.zeros(p, requires_grad=True)
         self.log_right = torch.zeros(p, requires_grad=True)
-        self.log_slope = torch.full((p,), LOG_SLOPE, requires_grad=True)
+        self.log_slope = torch.full((p,), self.center, requires_grad=True)
         self.cut = start.clone().requires_grad_()
 
     @property
@@ -71,13 +74,19 @@ class _TwoPiece:
         return torch.special.log_ndtr(-self.log_slope.exp() * (x - self.cut))
 
     def log_prior(self) -> Tensor:
-        skew = self.log_right - self.log_left
-        slope = (self.log_slope - LOG_SLOPE) / LOG_SLOPE_SPREAD
+        skew = (self.log_right - self.log_left) / SKEW_SPREAD
+        slope = (self.log_slope - self.center) / self.spread
         parts = (self.mode / 2, self.log_left, skew, slope)
         return -0.5 * torch.stack([part**2 for part in parts]).sum(0)
 
 
-def fit_selection(values: np.ndarray, sign: np.ndarray, n_steps: int = 300) -> Selection:
+def fit_selection(
+    values: np.ndarray,
+    sign: np.ndarray,
+    slope: float = 10.0,
+    slope_spread: float = 1.5,
+    n_steps: int = 250,
+) -> Selection:
     """Fit every column that misses cells.
 
     Parameters
@@ -86,6 +95,9 @@ def fit_selection(values: np.ndarray, sign: np.ndarray, n_steps: int = 300) -> S
         NaN where missing.
     sign : array of shape (p,)
         1 where high values go missing, -1 where low ones do.
+    slope, slope_spread : float
+        Median and spread (of the logarithm) of the prior on slopes, per standard deviation of
+        the seen cells.
     n_steps : int
         Optimiser steps.
 
@@ -107,7 +119,7 @@ def fit_selection(values: np.ndarray, sign: np.ndarray, n_steps: int = 300) -> S
     x, s = torch.from_numpy(z).float(), torch.from_numpy(seen).float()
     has_holes = torch.from_numpy(~seen.all(0))
     top = torch.where(s > 0, x, torch.full_like(x, -torch.inf)).amax(0).clamp(-4.0, 4.0)
-    law = _TwoPiece(top)
+    law = _TwoPiece(top, slope, slope_spread)
     grid = torch.linspace(GRID_LOW, GRID_HIGH, GRID_SIZE)[:, None]
     value = _maximise(law, x, s, grid, n_steps)
     mean, scale = _completed(law, x, s, grid)
@@ -115,8 +127,60 @@ def fit_selection(values: np.ndarray, sign: np.ndarray, n_steps: int = 300) -> S
     return Selection(
         np.where(keep, mean0 + sign * scale0 * mean, mean0),
         np.where(keep, scale0 * scale, scale0),
-        np.where(keep, value, 0.0),
+        np.where(keep, value * len(values), 0.0),
     )
+
+
+@dataclass(frozen=True)
+class Sharpness:
+    """Whether cells hide behind a threshold or gradually, and the moments that follow.
+
+    Attributes
+    ----------
+    selection : Selection
+        Moments of the columns under the mechanism that was chosen.
+    sharp : bool
+        Whether at least half of the columns with holes speak for a threshold.
+    evidence : array of shape (p,)
+        Log-likelihood of a sharp mechanism over a gradual one, in nats; near zero means that
+        the data do not tell, and answers then rest on the choice.
+    """
+
+    selection: Selection
+    sharp: bool
+    evidence: np.ndarray
+
+
+def choose_sharpness(values: np.ndarray, sign: np.ndarray) -> Sharpness:
+    """Let the columns vote between a threshold and a gradual mechanism.
+
+    A threshold that is not there is the costlier mistake: under data missing at random it
+    sends every missing cell beyond the seen range.
+
+    Parameters
+    ----------
+    values : array of shape (n, p)
+        NaN where missing.
+    sign : array of shape (p,)
+        1 where high values go missing, -1 where low ones do.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(1000, 1))
+    >>> choose_sharpness(np.where(x > 0.5, np.nan, x), np.ones(1)).sharp
+    True
+    >>> coin = np.random.default_rng(1).random(x.shape) < 0.3
+    >>> choose_sharpness(np.where(coin, np.nan, x), np.ones(1)).sharp
+    False
+    """
+    sharp = fit_selection(values, sign, slope=50.0, slope_spread=1.0)
+    gradual = fit_selection(values, sign, slope=2.0, slope_spread=1.0)
+    evidence = sharp.log_likelihood - gradual.log_likelihood
+    holes = np.isnan(values).any(0)
+    vote = bool(holes.any() and (evidence[holes] > -TOLERANCE).mean() >= 0.5)
+    # A nearly flat mechanism leaves the moments about as they are seen.
+    moments = fit_selection(values, sign) if vote else fit_selection(values, sign, 0.1, 1.0)
+    return Sharpness(moments, vote, evidence)
 
 
 def _moments(values: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

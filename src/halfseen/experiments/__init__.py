@@ -1,1 +1,74 @@
-"""The papers' tables as data, and the runner that repeats them."""
+"""The papers' tables as data: tables, mechanism, methods, metric, published value, tolerance.
+
+An :class:`Experiment` says what a published table holds; :func:`run` fills it in, cell by cell,
+into a file of JSON lines that an interrupted run goes on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from halfseen.core.words import closest
+from halfseen.errors import SettingError
+from halfseen.experiments.design import Cell, Experiment, Row, Task
+from halfseen.experiments.notmiwae_uci import NOTMIWAE_UCI
+from halfseen.experiments.report import report
+from halfseen.experiments.runner import run_cells
+
+__all__ = ["Cell", "Experiment", "Row", "Task", "all_experiments", "run"]
+
+
+def all_experiments() -> dict[str, Experiment]:
+    """Every experiment by its name.
+
+    Examples
+    --------
+    >>> sorted(all_experiments())
+    ['notmiwae-uci']
+    """
+    return {experiment.name: experiment for experiment in (NOTMIWAE_UCI,)}
+
+
+def run(
+    name: str,
+    *,
+    quick: bool = False,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    seeds: int | Sequence[int] | None = None,
+    rows: Sequence[str] | None = None,
+    tables: Sequence[str] | None = None,
+    n_jobs: int = 1,
+) -> None:
+    """Run an experiment and print its table beside the published one.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`all_experiments`.
+    quick : bool, default=False
+        Fewer seeds and, for the slowest rows, a shorter recipe that the row's name states.
+    out : str or Path, optional
+        File of JSON lines; cells that are in it are not run again. By default
+        ``results/<name>.jsonl``.
+    data : str or Path, optional
+        Folder of the tables, see :func:`halfseen.datasets.load_uci`.
+    seeds : int or sequence of int, optional
+        How many seeds, or which.
+    rows, tables : sequence of str, optional
+        Some of the experiment's rows, by key, and tables.
+    n_jobs : int, default=1
+        Processes, each with one thread if there are several.
+    """
+    experiments = all_experiments()
+    if name not in experiments:
+        raise SettingError(
+            f"Got experiment {name!r}. Expected one of {sorted(experiments)}."
+            f"{closest(name, experiments)}"
+        )
+    experiment = experiments[name]
+    path = Path(out) if out is not None else Path("results", f"{name}.jsonl")
+    cells = experiment.cells(quick=quick, seeds=seeds, rows=rows, tables=tables)
+    records = run_cells(experiment, cells, path, data, n_jobs)
+    report(experiment, records)

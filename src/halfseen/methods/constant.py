@@ -217,23 +217,15 @@ class ZeroImputer(_ConstantImputer):
 
     def _numeric_values(self, values: np.ndarray, spec: DataSpec) -> np.ndarray:
         out = np.zeros(spec.n_columns)
-        positive, bounded = spec.where("positive"), spec.where("bounded")
-        # Zero is allowed in neither an open half-line nor every interval.
+        positive = spec.where("positive")
         out[positive] = np.nanmin(values[:, positive], axis=0)
-        lowest, highest = (
-            np.nanmin(values[:, bounded], axis=0),
-            np.nanmax(values[:, bounded], axis=0),
-        )
-        lower = [spec.columns[j].lower for j in bounded]
-        upper = [spec.columns[j].upper for j in bounded]
-        out[bounded] = np.clip(0.0, _given(lower, lowest), _given(upper, highest))
-        return out
+        bounds = [(_or(c.lower, -np.inf), _or(c.upper, np.inf)) for c in spec.columns]
+        low, high = np.array(bounds).reshape(-1, 2).T
+        return np.clip(out, low, high)
 
 
-def _given(bounds: list[float | None], seen: np.ndarray) -> np.ndarray:
-    """Declared bounds, and what was seen where none is declared."""
-    pairs = zip(bounds, seen.tolist(), strict=True)
-    return np.array([value if bound is None else bound for bound, value in pairs])
+def _or(bound: float | None, default: float) -> float:
+    return default if bound is None else bound
 
 
 def _modes(values: np.ndarray) -> np.ndarray:

@@ -42,6 +42,8 @@ class MIWAEImputer(LatentImputer):
         Of encoder and decoder.
     residual : bool
         Whether hidden layers of equal width add their input.
+    encoder_linear : bool
+        Whether the encoder adds a linear map of its input.
     init : {"torch", "glorot"}
         Initial weights.
     gradient : {"stl", "dreg", "total"}
@@ -77,6 +79,8 @@ class MIWAEImputer(LatentImputer):
         Checks without a better held-out score before training stops.
     weight_decay : float
         Decoupled weight decay.
+    beta2 : float
+        Decay of Adam's second moment.
     average : float
         Decay of a moving average of the parameters, 0 for none.
     clip_norm : float or None
@@ -131,14 +135,15 @@ class MIWAEImputer(LatentImputer):
         *,
         n_latent: int | None = None,
         hidden: Sequence[int] = (128, 128, 128),
-        decoder: Literal["deep", "linear", "skip"] = "deep",
+        decoder: Literal["deep", "linear", "skip"] = "skip",
         encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",
         observation: Literal["gaussian", "student"] = "gaussian",
         noise: Literal["row", "column"] = "row",
         noise_floor: float | Literal["auto"] = 0.1,
-        activation: str = "gelu",
-        decoder_activation: str = "gelu",
+        activation: str = "silu",
+        decoder_activation: str = "silu",
         residual: bool = True,
+        encoder_linear: bool = True,
         init: Literal["torch", "glorot"] = "torch",
         gradient: Literal["stl", "dreg", "total"] = "stl",
         standardize: bool = True,
@@ -150,7 +155,7 @@ class MIWAEImputer(LatentImputer):
         hide_rate: float = 0.5,
         hide_share: float = 0.5,
         hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
-        validation: Literal["cells", "rows", "none"] = "cells",
+        validation: Literal["cells", "rows", "none"] = "none",
         validation_fraction: float = 0.1,
         max_steps: int | None = None,
         batch_size: int = 64,
@@ -158,6 +163,7 @@ class MIWAEImputer(LatentImputer):
         schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
         patience: int | None = None,
         weight_decay: float = 0.0,
+        beta2: float = 0.99,
         average: float = 0.99,
         clip_norm: float | None = 5.0,
         time_budget: float | None = None,
@@ -178,6 +184,8 @@ class MIWAEImputer(LatentImputer):
         """
         settings: dict[str, Any] = {
             "hidden": (128, 128),
+            "decoder": "deep",
+            "encoder_linear": False,
             "encoder_input": "zero",
             "noise_floor": 0.0,
             "activation": "tanh",
@@ -193,6 +201,7 @@ class MIWAEImputer(LatentImputer):
             "max_steps": 100_000,
             "batch_size": 16,
             "lr": 1e-3,
+            "beta2": 0.999,
             "schedule": "constant",
             "average": 0.0,
             "clip_norm": None,

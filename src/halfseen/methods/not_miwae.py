@@ -23,7 +23,7 @@ from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.latent import LatentImputer
-from halfseen.estimators.selection import fit_selection
+from halfseen.estimators.selection import choose_sharpness, fit_selection
 from halfseen.mechanisms import LinearMechanism, Mechanism, MLPMechanism, SelfMasking
 from halfseen.mechanisms.self_masking import Direction
 from halfseen.terms.latent import LatentModel
@@ -33,6 +33,8 @@ from halfseen.training.monitors import held_out_bound
 __all__ = ["NotMIWAEImputer"]
 
 MECHANISMS = ("self-masking", "linear", "mlp")
+# Medians of the priors on slopes: a threshold, and a mechanism that is nearly flat.
+SHARP_SLOPE, GRADUAL_SLOPE = 50.0, 0.2
 # Rows on which starts are compared.
 CHOICE_ROWS = 2000
 
@@ -56,17 +58,19 @@ class NotMIWAEImputer(LatentImputer):
         Which values of a self-masking column go missing, overall or per column.
     link : {"probit", "logistic"}
         Form of self-masking; "probit" is integrated out in closed form.
-    slope, slope_spread : float
-        Median and spread (of the logarithm) of the prior on self-masking slopes, per standard
-        deviation of a column.
+    slope : float or "auto"
+        Median of the prior on self-masking slopes, per standard deviation of a column; "auto"
+        lets the columns vote between a threshold (50) and a gradual mechanism (0.2).
+    slope_spread : float or None
+        Spread of that prior, of the logarithm; None for no prior.
     collapse : bool
         Whether missing cells are integrated out where that is possible, or sampled.
     linear_precision, network_precision : float
         Precision of the Gaussian priors on the decoder's linear and network weights.
     n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, activation, \
-decoder_activation, residual, init, gradient, skewed, n_members, n_importance, \
+decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, n_importance, \
 n_importance_predict, decision, hide_rate, hide_share, hide_pattern, validation, \
-validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, average, \
+validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, beta2, average, \
 clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
         As in :class:`MIWAEImputer`, with other defaults.
     standardize : {"selection", True, False}
@@ -113,8 +117,8 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         mechanism: str | Mechanism = "self-masking",
         direction: Direction | Mapping[str, Direction] = "unknown",
         link: Literal["probit", "logistic"] = "probit",
-        slope: float = 50.0,
-        slope_spread: float = 1.0,
+        slope: float | Literal["auto"] = "auto",
+        slope_spread: float | None = 1.0,
         collapse: bool = True,
         linear_precision: float = 1.0,
         network_precision: float = 100.0,
@@ -128,6 +132,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         activation: str = "tanh",
         decoder_activation: str = "tanh",
         residual: bool = False,
+        encoder_linear: bool = False,
         init: Literal["torch", "glorot"] = "glorot",
         gradient: Literal["stl", "dreg", "total"] = "stl",
         standardize: bool | Literal["selection"] = "selection",
@@ -147,6 +152,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
         patience: int | None = None,
         weight_decay: float = 0.0,
+        beta2: float = 0.99,
         average: float = 0.0,
         clip_norm: float | None = 20.0,
         time_budget: float | None = None,
@@ -186,6 +192,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             "max_steps": 100_000,
             "batch_size": 16,
             "lr": 1e-3,
+            "beta2": 0.999,
             "schedule": "constant",
             "clip_norm": None,
         }
@@ -197,15 +204,21 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         if isinstance(self.mechanism, Mechanism):
             return copy.deepcopy(self.mechanism)
         if self.mechanism == "self-masking":
-            return SelfMasking(
-                self.direction, link=self.link, slope=self.slope, slope_spread=self.slope_spread
-            )
+            return self._self_masking()
         if self.mechanism == "linear":
             return LinearMechanism()
         if self.mechanism == "mlp":
             return MLPMechanism()
         raise SettingError(
             f"Got mechanism={self.mechanism!r}. Expected one of {MECHANISMS} or a Mechanism."
+        )
+
+    def _self_masking(self) -> SelfMasking:
+        slope = self.slope
+        if slope == "auto":
+            slope = SHARP_SLOPE if getattr(self, "sharp_", False) else GRADUAL_SLOPE
+        return SelfMasking(
+            self.direction, link=self.link, slope=slope, slope_spread=self.slope_spread
         )
 
     def _collapse(self) -> bool:
@@ -227,29 +240,29 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             spec, values, standardize=bool(self.standardize), skewed=self.skewed
         )
         mechanism = self._mechanism()
-        if not isinstance(mechanism, SelfMasking):
+        if isinstance(mechanism, SelfMasking):
+            units = self._selection_units(units, values, spec, mechanism.known_signs(spec))
+        return units
+
+    def _selection_units(
+        self, units: Units, values: np.ndarray, spec: DataSpec, known: np.ndarray
+    ) -> Units:
+        """Directions, sharpness and completed moments, from each column by itself."""
+        x = units.to_model(values)
+        numeric = np.array([not column.categorical for column in spec.columns])
+        x[:, ~numeric] = 0.0
+        self.sign_ = _likely_signs(x, known)
+        if self.standardize != "selection" and self.slope != "auto":
             return units
-        known = mechanism.known_signs(spec)
-        self.sign_ = self._likely_signs(units, values, spec, known)
+        choice = choose_sharpness(x, self.sign_)
+        self.sharp_, self.sharp_evidence_ = choice.sharp, choice.evidence
         if self.standardize != "selection":
             return units
-        numeric = np.array([not column.categorical for column in spec.columns])
-        x = units.to_model(values)
-        found = fit_selection(x, self.sign_)
-        shift = np.where(numeric, units.shift + units.scale * found.mean, units.shift)
-        scale = np.where(numeric, units.scale * found.scale, units.scale)
-        return units.rescaled(shift, scale)
-
-    def _likely_signs(
-        self, units: Units, values: np.ndarray, spec: DataSpec, known: np.ndarray
-    ) -> np.ndarray:
-        """Directions as told, and where unknown those that each column's shape speaks for."""
-        if (known != 0).all():
-            return known
-        x = units.to_model(values)
-        high = fit_selection(x, np.ones(len(known))).log_likelihood
-        low = fit_selection(x, -np.ones(len(known))).log_likelihood
-        return np.where(known != 0, known, np.where(high >= low, 1.0, -1.0))
+        found = choice.selection
+        return units.rescaled(
+            np.where(numeric, units.shift + units.scale * found.mean, units.shift),
+            np.where(numeric, units.scale * found.scale, units.scale),
+        )
 
     # ---- several starts -----------------------------------------------------------------
 
@@ -262,11 +275,18 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             mechanism.start(low, high, self._start_signs(mechanism, spec))
 
     def _start_signs(self, mechanism: SelfMasking, spec: DataSpec) -> Tensor:
-        """Half of the members start from the likely signs, the others from random ones."""
-        known = torch.as_tensor(mechanism.known_signs(spec))
+        """Signs of each member where unknown: those each column speaks for, those most
+        columns speak for, the opposite of those, then random ones.
+        """
+        known = torch.as_tensor(mechanism.known_signs(spec), dtype=torch.float32)
         likely = torch.as_tensor(self.sign_, dtype=torch.float32)
-        trusted = torch.arange(self.n_members_)[:, None] < (self.n_members_ + 1) // 2
-        return torch.where((known != 0) | trusted, likely, mechanism.sign.cpu())
+        signs = mechanism.sign.cpu().clone()
+        holes = torch.as_tensor(self.incomplete_)
+        common = 1.0 if likely[holes].sum() >= 0 else -1.0
+        starts = [torch.full_like(likely, common), likely, torch.full_like(likely, -common)]
+        for m, start in enumerate(starts[: len(signs)]):
+            signs[m] = start
+        return torch.where(known != 0, known, signs)
 
     def _train(self, x: np.ndarray) -> None:
         super()._train(x)
@@ -304,17 +324,27 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         facts, tensors = super()._state()
         if hasattr(self, "sign_"):
             facts["sign"] = self.sign_.tolist()
+            facts["sharp"] = getattr(self, "sharp_", False)
         return facts, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         if "sign" in facts:
-            self.sign_ = np.asarray(facts["sign"])
+            self.sign_, self.sharp_ = np.asarray(facts["sign"]), facts["sharp"]
         super()._set_state(facts, tensors)
 
     @property
     def mechanism_(self) -> FittedMechanism:
         """What was learned about why cells are missing."""
         return FittedMechanism(self)
+
+
+def _likely_signs(x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Directions as told, and where unknown those that each column's shape speaks for."""
+    if (known != 0).all():
+        return known
+    high = fit_selection(x, np.ones(len(known))).log_likelihood
+    low = fit_selection(x, -np.ones(len(known))).log_likelihood
+    return np.where(known != 0, known, np.where(high >= low, 1.0, -1.0))
 
 
 class FittedMechanism:

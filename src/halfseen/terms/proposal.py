@@ -57,6 +57,7 @@ class GaussianProposal(nn.Module):
         activation: str = "gelu",
         init: str = "torch",
         residual: bool = False,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -72,9 +73,18 @@ class GaussianProposal(nn.Module):
         self.out = StackedLinear(
             inputs.n_members, self.body.n_out, 2 * n_latent, generator, init
         )
+        self.linear = (
+            StackedLinear(inputs.n_members, inputs.n_out, 2 * n_latent, generator, init)
+            if linear
+            else None
+        )
 
     def forward(self, batch: Batch) -> ProposalLaw:
         """The proposal of every row."""
-        mean, raw = self.out(self.body(self.inputs(batch.x, batch.shown))).chunk(2, -1)
+        row = self.inputs(batch.x, batch.shown)
+        out = self.out(self.body(row))
+        if self.linear is not None:
+            out = out + self.linear(row)
+        mean, raw = out.chunk(2, -1)
         # Half a log-variance, clipped as in the published encoders (PROTOCOLS 2.3).
         return ProposalLaw(mean, 0.5 * raw.clamp(-10.0, 10.0))

@@ -1,0 +1,163 @@
+"""Files that commands read and write: checked before any work, written after all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from halfseen.errors import ColumnError, SettingError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from halfseen.tables import Source
+
+__all__ = ["Job", "check_targets", "draw_paths", "split_suffix"]
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """Name of a table's file without and with what tells its format.
+
+    Examples
+    --------
+    >>> split_suffix(Path("out/filled.csv.gz"))
+    ('filled', '.csv.gz')
+    """
+    from halfseen.tables.io import SUFFIXES
+
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if path.name.lower().endswith(suffix):
+            return path.name[: -len(suffix)], path.name[-len(suffix) :]
+    raise SettingError(f"Got the file name {path.name!r}. Expected it to end in one of {SUFFIXES}.")
+
+
+def draw_paths(path: Path, n_draws: int) -> list[Path]:
+    """Files of several draws, numbered from 1.
+
+    Examples
+    --------
+    >>> [str(path) for path in draw_paths(Path("filled.csv"), 2)]
+    ['filled-01.csv', 'filled-02.csv']
+    """
+    stem, suffix = split_suffix(path)
+    width = max(2, len(str(n_draws)))
+    return [path.with_name(f"{stem}-{i:0{width}d}{suffix}") for i in range(1, n_draws + 1)]
+
+
+def check_targets(sources: Sequence[Path], targets: Sequence[Path], force: bool) -> None:
+    """Refuse targets that would replace what should stay, or that cannot be written.
+
+    Parameters
+    ----------
+    sources, targets : sequence of Path
+        Files that are read and written.
+    force : bool
+        Whether targets that exist may be replaced; sources never.
+    """
+    resolved = [target.resolve() for target in targets]
+    if len(set(resolved)) < len(resolved):
+        raise SettingError("Got one file for two outputs. Expected different names.")
+    for target in targets:
+        if not target.parent.is_dir():
+            raise SettingError(f"There is no folder {target.parent} for {target.name}. Make it.")
+        if target.is_dir():
+            raise SettingError(f"{target} is a folder. Expected the name of a file.")
+        if not target.exists():
+            continue
+        if any(source.exists() and target.samefile(source) for source in sources):
+            raise SettingError(f"{target} is the input itself. Choose another output.")
+        if not force:
+            raise SettingError(f"{target} exists. Pass --force to replace it.")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A table from a file, of which some columns are worked on.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read.
+    source : Source
+        The table and, for CSV, the text of its cells.
+    ignored : tuple of str
+        Columns that are handed through.
+    """
+
+    path: Path
+    source: Source
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, ignore: str = "") -> Job:
+        """Read a table, and check the names of columns to ignore, given as ``a,b``."""
+        from halfseen.core.words import closest
+        from halfseen.tables import read_source
+
+        source = read_source(path)
+        names = source.table.column_names
+        ignored = tuple(name for name in ignore.split(",") if name)
+        for name in ignored:
+            if name not in names:
+                raise ColumnError(
+                    f"{path} has no column {name!r} to ignore.{closest(name, names)}"
+                )
+        return cls(path, source, ignored)
+
+    @property
+    def table(self) -> pa.Table:
+        """The columns that are worked on."""
+        return self.source.table.drop_columns(list(self.ignored))
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Cells to be completed, bool of shape (n, p): none in ignored columns."""
+        missing = self.source.missing
+        names = self.source.table.column_names
+        missing[:, [names.index(name) for name in self.ignored]] = False
+        return missing
+
+    def write(self, path: Path, table: pa.Table, changed: np.ndarray) -> None:
+        """Write a table made from :attr:`table`; cells of CSV files keep their text.
+
+        Parameters
+        ----------
+        path : Path
+            Where to.
+        table : pyarrow.Table
+            The columns that were worked on.
+        changed : bool array of shape (n, p)
+            Cells whose text is not to be kept.
+        """
+        from halfseen.tables import write_table
+
+        full, text = self._full(table), self.source.text
+        same = split_suffix(path)[1].lower() == split_suffix(self.path)[1].lower()
+        delimiter = self.source.delimiter if same else None
+        if text is None:
+            write_table(path, full, delimiter=delimiter)
+        else:
+            write_table(path, full, text, changed, delimiter)
+
+    def write_long(self, path: Path, tables: Sequence[pa.Table]) -> None:
+        """Write completions below each other, with a column that counts them."""
+        from halfseen.tables import completed_text, draws_table, write_table
+
+        full: list[Any] = [self._full(table) for table in tables]
+        text, as_text = self.source.text, split_suffix(path)[1].lower().startswith((".csv", ".tsv"))
+        if text is not None and as_text:
+            full = [completed_text(table, text, self.missing) for table in full]
+        write_table(path, draws_table(full))
+
+    def _full(self, table: pa.Table) -> pa.Table:
+        """The table with the ignored columns back in their places."""
+        out = self.source.table
+        for place, name in enumerate(out.column_names):
+            if name not in self.ignored:
+                at = table.column_names.index(name)
+                out = out.set_column(place, table.schema.field(at), table.column(at))
+        return out

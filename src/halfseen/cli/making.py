@@ -1,0 +1,117 @@
+"""From options to an estimator."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from halfseen.errors import SettingError
+
+__all__ = ["make_estimator", "parse_direction", "parse_settings"]
+
+
+def make_estimator(
+    method: str,
+    *,
+    seed: int,
+    columns: Path | None = None,
+    keep_empty: bool = False,
+    settings: Mapping[str, Any],
+    more: Sequence[str] | None = None,
+) -> Any:
+    """Make the imputer that a command asks for.
+
+    Parameters
+    ----------
+    method : str
+        Name on its card.
+    seed : int
+        For methods that have one.
+    columns : Path, optional
+        File with kinds of columns.
+    keep_empty : bool
+        Whether columns without values are kept.
+    settings : mapping
+        Settings by name; those that are None were not given.
+    more : sequence of str, optional
+        Settings as ``name=value``.
+    """
+    from halfseen.methods import method_by_name
+    from halfseen.tables import read_kinds
+
+    cls = method_by_name(method)
+    known = set(inspect.signature(cls).parameters)
+    given = {name: value for name, value in settings.items() if value is not None}
+    given |= parse_settings(more or ())
+    for name in given:
+        _check_known(method, name, known)
+    always = {
+        "random_state": seed,
+        "verbose": True,
+        "kinds": None if columns is None else read_kinds(columns),
+        "keep_empty_features": keep_empty,
+    }
+    return cls(**{name: value for name, value in always.items() if name in known} | given)
+
+
+def _check_known(method: str, name: str, known: set[str]) -> None:
+    if name in known:
+        return
+    from halfseen.core.words import closest
+
+    hint = closest(name, known)
+    if name in ("mechanism", "direction"):
+        hint = " Add --method not-miwae."
+    raise SettingError(f"Method {method!r} has no setting {name!r}.{hint}")
+
+
+def parse_direction(given: Sequence[str] | None) -> str | dict[str, str] | None:
+    """One direction for all columns, or one for each that is named.
+
+    Examples
+    --------
+    >>> parse_direction(["high"])
+    'high'
+    >>> parse_direction(["income=high", "age=low"])
+    {'income': 'high', 'age': 'low'}
+    """
+    if not given:
+        return None
+    named = [item.rpartition("=") for item in given]
+    if len(given) == 1 and not named[0][1]:
+        return given[0]
+    if any(not mark for _, mark, _ in named):
+        raise SettingError(
+            f"Got --direction {' and '.join(given)}. Expected one for all columns, or "
+            "COLUMN=high for each."
+        )
+    return {name: direction for name, _, direction in named}
+
+
+def parse_settings(given: Sequence[str]) -> dict[str, Any]:
+    """Settings from ``name=value``; values are numbers, true, false, none, [lists] or text.
+
+    Examples
+    --------
+    >>> parse_settings(["hidden=[64, 64]", "lr=0.01", "decision=median", "patience=none"])
+    {'hidden': [64, 64], 'lr': 0.01, 'decision': 'median', 'patience': None}
+    """
+    settings = {}
+    for item in given:
+        name, mark, value = item.partition("=")
+        if not mark or not name:
+            raise SettingError(f"Got --set {item}. Expected NAME=VALUE.")
+        settings[name.strip()] = _value(value.strip())
+    return settings
+
+
+def _value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

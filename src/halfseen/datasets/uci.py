@@ -1,0 +1,218 @@
+"""Loaders of public tables: from a local folder, or from their publisher when asked."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from halfseen.core.words import closest
+from halfseen.errors import FileFormatError, SettingError
+
+__all__ = ["UCI", "Source", "data_folder", "load_uci"]
+
+_ARCHIVE = "https://archive.ics.uci.edu/ml/machine-learning-databases"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a public table is and where its publisher keeps it.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Names, the target last.
+    n_rows : int
+        Number of rows, by which a fetched table is checked.
+    fetch : callable
+        Returns the table from its publisher, with these columns in this order.
+    credit : str
+        Whom to cite.
+    """
+
+    columns: tuple[str, ...]
+    n_rows: int
+    fetch: Callable[[], pd.DataFrame]
+    credit: str
+
+    @property
+    def target(self) -> str:
+        """The last column."""
+        return self.columns[-1]
+
+
+def data_folder(folder: str | Path | None = None) -> Path:
+    """Folder of local tables: the argument, else the environment's HALFSEEN_DATA.
+
+    Examples
+    --------
+    >>> str(data_folder("tables"))
+    'tables'
+    """
+    return Path(folder or os.environ.get("HALFSEEN_DATA") or Path("..", "shared", "data"))
+
+
+def load_uci(name: str, folder: str | Path | None = None, *, fetch: bool = False) -> pd.DataFrame:
+    """Load a public table, the target last.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``UCI``.
+    folder : str or Path, optional
+        Where ``<name>.parquet`` or ``<name>.csv`` lies, itself or in ``tables`` below it; by
+        default the environment's HALFSEEN_DATA.
+    fetch : bool, default=False
+        Whether to ask the publisher where there is no local file. The table is then kept in
+        ``folder``, if that is given.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no local file and ``fetch`` is false.
+    FileFormatError
+        When the table is not the expected one.
+    """
+    if name not in UCI:
+        raise SettingError(
+            f"Got table {name!r}. Expected one of {sorted(UCI)}.{closest(name, UCI)}"
+        )
+    root = data_folder(folder)
+    path = _local(root, name)
+    if path is not None:
+        read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
+        return _checked(name, read(path), str(path))
+    if not fetch:
+        raise FileNotFoundError(
+            f"No {name}.parquet or {name}.csv in {root} or {root / 'tables'}. Set HALFSEEN_DATA "
+            "to the folder that has it, or pass fetch=True to ask its publisher."
+        )
+    table = _checked(name, UCI[name].fetch(), "the publisher")
+    if folder is not None:
+        root.mkdir(parents=True, exist_ok=True)
+        table.to_csv(root / f"{name}.csv", index=False)
+    return table
+
+
+def _local(root: Path, name: str) -> Path | None:
+    places = [root, root / "tables", root / "data" / "tables"]
+    paths = [place / f"{name}{suffix}" for place in places for suffix in (".parquet", ".csv")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _checked(name: str, table: pd.DataFrame, origin: str) -> pd.DataFrame:
+    source = UCI[name]
+    if list(table.columns) != list(source.columns) or len(table) != source.n_rows:
+        raise FileFormatError(
+            f"Got a table {name!r} of shape {table.shape} with columns {list(table.columns)} "
+            f"from {origin}. Expected {source.n_rows} rows and {list(source.columns)}."
+        )
+    return table
+
+
+def _archive(path: str, columns: tuple[str, ...], **options: object) -> Callable[[], pd.DataFrame]:
+    """Read a text file of the UCI archive; ``options`` go to ``pandas.read_csv``."""
+
+    def fetch() -> pd.DataFrame:
+        from urllib.request import urlopen
+
+        with urlopen(f"{_ARCHIVE}/{path}", timeout=60) as answer:
+            text = answer.read().decode("utf-8")
+        return pd.read_csv(io.StringIO(text), names=list(columns), **options)
+
+    return fetch
+
+
+def _yeast() -> pd.DataFrame:
+    path, columns = "yeast/yeast.data", ("sequence", *_YEAST)
+    return _archive(path, columns, sep=r"\s+")().drop(columns="sequence")
+
+
+def _openml(data_id: int, columns: tuple[str, ...]) -> Callable[[], pd.DataFrame]:
+    """Read a table of OpenML whose columns are in our order under other names."""
+
+    def fetch() -> pd.DataFrame:
+        from sklearn.datasets import fetch_openml
+
+        table = fetch_openml(data_id=data_id, as_frame=True, parser="auto").frame
+        if table.shape[1] == len(columns):
+            table.columns = list(columns)
+        return table
+
+    return fetch
+
+
+def _breast() -> pd.DataFrame:
+    """The copy that scikit-learn brings along."""
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer(as_frame=True)
+    table = bunch.data.set_axis(_BREAST[:-1], axis=1)
+    return table.assign(diagnosis=bunch.target_names[bunch.target])
+
+
+_BANKNOTE = ("variance", "skewness", "curtosis", "entropy", "class")
+_CONCRETE = (
+    "cement", "blast_furnace_slag", "fly_ash", "water", "superplasticizer",
+    "coarse_aggregate", "fine_aggregate", "age", "compressive_strength",
+)  # fmt: skip
+_WINE = (
+    "fixed_acidity", "volatile_acidity", "citric_acid", "residual_sugar", "chlorides",
+    "free_sulfur_dioxide", "total_sulfur_dioxide", "density", "pH", "sulphates", "alcohol",
+    "quality",
+)  # fmt: skip
+_YEAST = ("mcg", "gvh", "alm", "mit", "erl", "pox", "vac", "nuc", "class")
+_NUCLEUS = (
+    "radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity",
+    "concave_points", "symmetry", "fractal_dimension",
+)  # fmt: skip
+_BREAST = (
+    *(f"mean_{name}" for name in _NUCLEUS),
+    *(f"{name}_error" for name in _NUCLEUS),
+    *(f"worst_{name}" for name in _NUCLEUS),
+    "diagnosis",
+)
+_WINE_CREDIT = "Cortez, Cerdeira, Almeida, Matos and Reis (2009), Wine Quality; CC BY 4.0"
+
+UCI: dict[str, Source] = {
+    "banknote": Source(
+        _BANKNOTE,
+        1372,
+        _archive("00267/data_banknote_authentication.txt", _BANKNOTE),
+        "Lohweg (2012), Banknote Authentication; CC BY 4.0",
+    ),
+    "concrete": Source(
+        _CONCRETE,
+        1030,
+        _openml(4353, _CONCRETE),
+        "Yeh (1998), Concrete Compressive Strength; CC BY 4.0",
+    ),
+    "wine_red": Source(
+        _WINE,
+        1599,
+        _archive("wine-quality/winequality-red.csv", _WINE, sep=";", header=0),
+        _WINE_CREDIT,
+    ),
+    "wine_white": Source(
+        _WINE,
+        4898,
+        _archive("wine-quality/winequality-white.csv", _WINE, sep=";", header=0),
+        _WINE_CREDIT,
+    ),
+    "yeast": Source(_YEAST, 1484, _yeast, "Nakai (1991), Yeast; CC BY 4.0"),
+    "breast_cancer_diagnostic": Source(
+        _BREAST,
+        569,
+        _breast,
+        "Wolberg, Mangasarian, Street and Street (1993), Breast Cancer Wisconsin "
+        "(Diagnostic); CC BY 4.0",
+    ),
+}

@@ -1,0 +1,167 @@
+"""Experiments without their data: tiny ones, and the design of the published one."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from halfseen import experiments
+from halfseen.datasets.uci import UCI
+from halfseen.experiments import fills
+from halfseen.experiments.design import Cell, Experiment, Row, Task
+from halfseen.experiments.notmiwae_uci import DROPPED, NOTMIWAE_UCI, make_task
+from halfseen.experiments.report import report, summary
+from halfseen.experiments.runner import read_lines, run_cells
+
+
+def fail(task, seed):
+    raise ArithmeticError("no")
+
+
+def jitter(task, seed):
+    return np.where(np.isnan(task.values), float(seed), task.values)
+
+
+def tiny_task(table, protocol, units, seed, data):
+    truth = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 8.0]])
+    values = truth.copy()
+    values[1, 0] = np.nan
+    return Task(values, truth, np.zeros(2), np.ones(2), own_scaler=False)
+
+
+def score(task, filled):
+    return float(np.abs(filled - task.truth).sum())
+
+
+TINY = Experiment(
+    name="tiny",
+    title="Tiny",
+    tables=("a", "b"),
+    rows=(
+        Row("mean", "mean", fills.mean, published={"a": 0.02}, random=False),
+        Row("jitter", "jitter", jitter, quick=("jitter, short", fills.zero)),
+        Row("fail", "fail", fail),
+    ),
+    settings=(("p", "u"),),
+    quick_settings=(("p", "u"),),
+    make=tiny_task,
+    score=score,
+    published_under=("p", "u"),
+    n_seeds=3,
+)
+
+
+def test_a_row_without_randomness_runs_once():
+    cells = TINY.cells(tables=["b"])
+    assert [(c.row, c.seed) for c in cells if c.row == "mean"] == [("mean", 0)]
+    assert sum(c.row == "jitter" for c in cells) == 3
+    assert {c.seed for c in TINY.cells(seeds=[5, 6])} == {5, 6}
+    with pytest.raises(ValueError, match="row 'x'"):
+        TINY.cells(rows=["x"])
+
+
+def test_runs_go_on_where_they_stopped(tmp_path):
+    path = tmp_path / "deep" / "r.jsonl"
+    first = run_cells(TINY, TINY.cells(rows=["mean", "fail"], tables=["a"], seeds=1), path)
+    assert [record.get("value") for record in first] == [0.0, None]
+    assert first[1]["error"] == "ArithmeticError: no"
+    again = run_cells(TINY, TINY.cells(seeds=1, tables=["a"]), path)
+    # Only the new cell and the one that had failed were run.
+    assert len(read_lines(path)) == 4
+    assert [record.get("value") for record in again] == [0.0, 2.0, None]
+    record = json.loads(path.read_text().splitlines()[0])
+    assert {"seconds", "versions", "machine", "seed"} <= set(record)
+
+
+def test_quick_runs_are_other_cells(tmp_path):
+    path = tmp_path / "r.jsonl"
+    run_cells(TINY, TINY.cells(rows=["jitter"], seeds=[1], tables=["a"]), path)
+    records = run_cells(
+        TINY, TINY.cells(rows=["jitter"], seeds=[1], tables=["a"], quick=True), path
+    )
+    assert records[0]["value"] == 2.0
+    assert summary(TINY, records)["label"].tolist() == ["jitter, short"]
+
+
+def test_summary_has_means_and_standard_errors(tmp_path):
+    records = run_cells(TINY, TINY.cells(rows=["mean", "jitter"]), tmp_path / "r.jsonl")
+    table = summary(TINY, records).set_index(["row", "table"])
+    assert table.loc[("mean", "a"), "difference"] == pytest.approx(-0.02)
+    assert table.loc[("mean", "a"), "agrees"]
+    assert pd.isna(table.loc[("mean", "b"), "published"])
+    assert table.loc[("jitter", "a"), "value"] == pytest.approx(1.0)
+    assert table.loc[("jitter", "a"), "error"] == pytest.approx(1 / np.sqrt(3))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_report_on_a_terminal_and_on_a_pipe(terminal, tmp_path):
+    records = run_cells(TINY, TINY.cells(seeds=1), tmp_path / "r.jsonl")
+    with (tmp_path / "out.txt").open("w") as sink:
+        report(TINY, records, Console(file=sink, force_terminal=terminal, width=120))
+    text = (tmp_path / "out.txt").read_text()
+    assert "0.02" in text
+    assert ("┃" in text) == terminal
+
+
+def test_the_published_table_is_whole():
+    assert set(NOTMIWAE_UCI.tables) == set(DROPPED) <= set(UCI)
+    for row in NOTMIWAE_UCI.rows:
+        assert set(row.published) in (set(), set(DROPPED))
+    assert experiments.all_experiments()["notmiwae-uci"] is NOTMIWAE_UCI
+    assert NOTMIWAE_UCI.row("not-miwae-released").published["yeast"] == 1.38
+    with pytest.raises(ValueError, match="Did you mean 'notmiwae-uci'"):
+        experiments.run("not-miwae-uci")
+
+
+@pytest.fixture
+def banknote(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = rng.gamma(2.0, size=(1372, 4)) * [1, 10, 100, 0.1] + 5
+    table = pd.DataFrame(numbers, columns=UCI["banknote"].columns[:4]).assign(**{"class": 0})
+    table.to_parquet(tmp_path / "banknote.parquet")
+    return tmp_path, numbers
+
+
+def test_the_hard_rule_hides_what_is_above_the_mean(banknote):
+    folder, numbers = banknote
+    task = make_task("banknote", "hard", "published", 0, folder)
+    above = numbers > numbers.mean(0)
+    above[:, 2:] = False
+    np.testing.assert_array_equal(task.s == 0, above)
+    np.testing.assert_allclose(task.truth.std(0), 1.0)
+
+
+@pytest.mark.parametrize("protocol", ["hard", "logistic-half", "logistic-all"])
+def test_both_units_hide_the_same_cells_and_share_the_error(banknote, protocol):
+    folder, _ = banknote
+    tasks = [make_task("banknote", protocol, u, 1, folder) for u in ("published", "original")]
+    np.testing.assert_array_equal(tasks[0].s, tasks[1].s)
+    errors = [NOTMIWAE_UCI.score(task, fills.mean(task, 0)) for task in tasks]
+    assert errors[0] == pytest.approx(errors[1])
+    assert (tasks[0].s[:, 2:].min() == 0) == (protocol == "logistic-all")
+    oracle = NOTMIWAE_UCI.score(tasks[0], fills.true_mean_of_missing(tasks[0], 0))
+    assert oracle < NOTMIWAE_UCI.score(tasks[0], fills.zero(tasks[0], 0)) < errors[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*Early stopping criterion not reached")
+def test_baselines_complete_and_keep_seen_cells(banknote):
+    task = make_task("banknote", "hard", "original", 0, banknote[0])
+    small = Task(task.values[:60], task.truth[:60], task.shift, task.scale, own_scaler=True)
+    for fill in (fills.knn, fills.mice, fills.missforest(3, 1)):
+        filled = fill(small, 0)
+        assert np.isfinite(filled).all()
+        np.testing.assert_allclose(filled[small.s == 1], small.values[small.s == 1])
+
+
+def test_the_command_runs_and_prints(banknote, tmp_path, capsys):
+    from halfseen.experiments.__main__ import main
+
+    out = tmp_path / "r.jsonl"
+    chosen = ["--rows", "mean", "--tables", "banknote", "--seeds", "0", "--quick"]
+    main(["notmiwae-uci", "--out", str(out), "--data", str(banknote[0]), *chosen])
+    assert "banknote" in capsys.readouterr().out
+    assert (
+        Cell(**{k: read_lines(out)[0][k] for k in Cell.__dataclass_fields__}).units == "published"
+    )
