@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run_demo"]
 
 # Two fits and the rivals within a minute on a modest computer.
-MAX_STEPS = 1000
+MAX_STEPS = 500
 
 
 def demo(
-    folder: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where files are written.")
-    ] = Path("halfseen-demo"),
+    folder: Annotated[Path, typer.Option(metavar="DIR", help="Where files are written.")] = Path(
+        "halfseen-demo"
+    ),
     max_steps: Annotated[int, typer.Option(min=1, help="Training steps of each fit.")] = MAX_STEPS,
 ) -> None:
     """Complete a bundled table of 300 sick horses, and show how well that works."""
@@ -30,7 +30,9 @@ def demo(
     run_demo(new_console(), folder, max_steps)
 
 
-def run_demo(console: Console, folder: Path, max_steps: int = MAX_STEPS) -> None:
+def run_demo(
+    console: Console, folder: Path, max_steps: int = MAX_STEPS, shown: Path | None = None
+) -> None:
     """Evaluate and complete the bundled table.
 
     Parameters
@@ -41,6 +43,8 @@ def run_demo(console: Console, folder: Path, max_steps: int = MAX_STEPS) -> None
         Where files are written; made if it is not there.
     max_steps : int
         Training steps of each of the two fits.
+    shown : Path, optional
+        What to call the folder.
     """
     from halfseen.cli.files import Job
     from halfseen.cli.making import make_estimator
@@ -65,7 +69,7 @@ def run_demo(console: Console, folder: Path, max_steps: int = MAX_STEPS) -> None
     for line in (
         f"{job.missing.sum()} of the {rows * columns} cells of this table are missing; "
         "now they are filled:",
-        f"  {target}",
+        f"  {(shown or folder) / target.name}",
         "Your own table:  halfseen impute TABLE.csv -o FILLED.csv --evaluate",
     ):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

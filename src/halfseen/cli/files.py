@@ -32,7 +32,9 @@ def split_suffix(path: Path) -> tuple[str, str]:
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if path.name.lower().endswith(suffix):
             return path.name[: -len(suffix)], path.name[-len(suffix) :]
-    raise SettingError(f"Got the file name {path.name!r}. Expected it to end in one of {SUFFIXES}.")
+    raise SettingError(
+        f"Got the file name {path.name!r}. Expected it to end in one of {SUFFIXES}."
+    )
 
 
 def draw_paths(path: Path, n_draws: int) -> list[Path]:
@@ -148,7 +150,10 @@ class Job:
         from halfseen.tables import completed_text, draws_table, write_table
 
         full: list[Any] = [self._full(table) for table in tables]
-        text, as_text = self.source.text, split_suffix(path)[1].lower().startswith((".csv", ".tsv"))
+        text, as_text = (
+            self.source.text,
+            split_suffix(path)[1].lower().startswith((".csv", ".tsv")),
+        )
         if text is not None and as_text:
             full = [completed_text(table, text, self.missing) for table in full]
         write_table(path, draws_table(full))

@@ -114,6 +114,4 @@ def methods() -> None:
     for name, method in all_methods().items():
         card = method.card  # type: ignore[attr-defined]
         rows.append([card.name, card.mechanism, card.summary, card.paper, name])
-    show_table(
-        new_console(), ["method", "holes", "what it is", "paper", "class"], sorted(rows)
-    )
+    show_table(new_console(), ["method", "holes", "what it is", "paper", "class"], sorted(rows))

@@ -82,9 +82,7 @@ MaxSteps: TypeAlias = Annotated[
 ]
 TimeBudget: TypeAlias = Annotated[
     float | None,
-    typer.Option(
-        min=0, metavar="SECONDS", help="When training stops.", rich_help_panel="Model"
-    ),
+    typer.Option(min=0, metavar="SECONDS", help="When training stops.", rich_help_panel="Model"),
 ]
 Set: TypeAlias = Annotated[
     list[str] | None,
@@ -106,6 +104,4 @@ Draws: TypeAlias = Annotated[
 Long: TypeAlias = Annotated[
     bool, typer.Option("--long", help="Write draws to one file, with a column that counts them.")
 ]
-Force: TypeAlias = Annotated[
-    bool, typer.Option("--force", "-f", help="Replace files that exist.")
-]
+Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")]

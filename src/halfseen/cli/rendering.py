@@ -93,19 +93,31 @@ def show_scores(console: Console, method: str, scores: Sequence[ColumnScore]) ->
     every = [*scores, *means]
     kinds = [score.kind for score in scores] + [""] * len(means)
     rows = [
-        [score.name, kind, str(score.n_missing), str(score.n_hidden), score.measure, *_cells(score)]
+        [
+            score.name,
+            kind,
+            str(score.n_missing),
+            str(score.n_hidden),
+            _unit(score),
+            *_cells(score),
+        ]
         for score, kind in zip(every, kinds, strict=True)
     ]
     bold = {(i, 5 + j) for i, score in enumerate(every) for j in _best(score)}
     show_table(
         console,
-        ["column", "kind", "missing", "hidden", "measure", method, "mean/mode", "iterative"],
+        ["column", "kind", "missing", "hidden", "unit", method, "mean/mode", "iterative"],
         rows,
-        title="Errors on seen cells that were hidden from the fit (lower is better)",
+        title="Errors on seen cells that were hidden from the fit, lower is better\n"
+        "(numbers: in standard deviations of the column; categories: share that is wrong)",
         numeric=(2, 3, 5, 6, 7),
         bold=bold,
         last=len(means),
     )
+
+
+def _unit(score: ColumnScore) -> str:
+    return "sd" if score.measure == "error / sd" else "share"
 
 
 def _cells(score: ColumnScore) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,15 +13,18 @@ from torch import Tensor
 from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
+from halfseen.estimators.repeats import NO_REPEATS, Repeats
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
 from halfseen.nn.inputs import make_input
 from halfseen.terms.latent import Gradient, LatentModel
 from halfseen.terms.mechanism import CollapsedTerm, MechanismTerm, SampledTerm
 from halfseen.terms.observation import (
+    AtomHead,
     CategoricalHead,
     CountHead,
     Decoder,
+    GridHead,
     Head,
     NumericHead,
     Observation,
@@ -92,6 +95,7 @@ def make_model(
     mechanism: Mechanism | None = None,
     *,
     collapse: bool = True,
+    repeats: Repeats = NO_REPEATS,
 ) -> LatentModel:
     """Build the terms of a latent model.
 
@@ -111,8 +115,10 @@ def make_model(
         Makes the model a not-MIWAE; it is bound to the table here.
     collapse : bool
         Whether a mechanism that can be integrated out is.
+    repeats : Repeats
+        Columns that get probabilities for values that come back.
     """
-    heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32))
+    heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32), repeats)
     deep = design.decoder != "linear"
     decoder = Decoder(
         design.n_members,
@@ -152,23 +158,36 @@ def _mechanism_term(
     return SampledTerm(mechanism, spec)
 
 
-def _heads(design: Design, spec: DataSpec, units: Units, floor: Tensor) -> list[Head]:
+def _heads(
+    design: Design, spec: DataSpec, units: Units, floor: Tensor, repeats: Repeats
+) -> list[Head]:
     """One head per kind of column that is present."""
-    m = design.n_members
-    numeric = spec.where("continuous", "positive", "bounded")
-    counts = spec.where("count")
-    categorical = spec.where("binary", "nominal")
-    ordered = spec.where("ordered")
-    heads: list[Head] = []
-    if numeric:
-        student = design.observation == "student"
-        heads.append(
-            NumericHead(spec, numeric, floor[numeric], m, noise=design.noise, student=student)
-        )
-    if counts:
-        heads.append(CountHead(spec, counts, floor[counts], m, units, noise=design.noise))
-    if categorical:
-        heads.append(CategoricalHead(spec, categorical))
-    if ordered:
-        heads.append(OrderedHead(spec, ordered, m))
-    return heads
+    m, noise = design.n_members, design.noise
+    special = {*repeats.grid, *repeats.atom}
+    numeric = [j for j in spec.where("continuous", "positive", "bounded") if j not in special]
+    counts = [j for j in spec.where("count") if j not in special]
+    grid, atom = sorted(repeats.grid), sorted(repeats.atom)
+    categorical, ordered = spec.where("binary", "nominal"), spec.where("ordered")
+    student = design.observation == "student"
+    makers: list[tuple[list[int], Callable[[], Head]]] = [
+        (
+            numeric,
+            lambda: NumericHead(spec, numeric, floor[numeric], m, noise=noise, student=student),
+        ),
+        (counts, lambda: CountHead(spec, counts, floor[counts], m, units, noise=noise)),
+        (grid, lambda: GridHead(spec, grid, [repeats.grid[j] for j in grid])),
+        (
+            atom,
+            lambda: AtomHead(
+                spec,
+                atom,
+                floor[atom],
+                m,
+                torch.tensor([repeats.atom[j] for j in atom]),
+                noise=noise,
+            ),
+        ),
+        (categorical, lambda: CategoricalHead(spec, categorical)),
+        (ordered, lambda: OrderedHead(spec, ordered, m)),
+    ]
+    return [make() for columns, make in makers if columns]

@@ -20,6 +20,7 @@ from halfseen.estimators.assemble import Design, make_model
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.floors import noise_floors
+from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.mechanisms.base import Mechanism
 from halfseen.terms.latent import LatentModel
 from halfseen.training.hiding import HideCells
@@ -47,6 +48,7 @@ class LatentImputer(BaseImputer):
     observation: str
     noise: str
     noise_floor: float | str
+    repeats: str
     activation: str
     decoder_activation: str
     residual: bool
@@ -62,6 +64,7 @@ class LatentImputer(BaseImputer):
     hide_rate: float
     hide_share: float
     hide_pattern: str
+    calibrate: bool
     validation: str
     validation_fraction: float
     max_steps: int | None
@@ -155,6 +158,7 @@ class LatentImputer(BaseImputer):
         self.units_ = self._choose_units(values, spec)
         x = self.units_.to_model(values)
         self.floor_ = noise_floors(x, spec, self.noise_floor)
+        self.repeats_ = find_repeats(x, spec, self.repeats)
         self.incomplete_ = np.isnan(values).any(0)
         self.range_ = _seen_range(x)
         self._make(spec)
@@ -171,11 +175,13 @@ class LatentImputer(BaseImputer):
             new_generator(self.seed_, 0),
             self._mechanism(),
             collapse=self._collapse(),
+            repeats=self.repeats_,
         ).to(self.device)
 
     def _train(self, x: np.ndarray) -> None:
         rows = Rows.from_values(x, self.device)
-        validation = self.validation if rows.s.sum() >= 100 and len(rows) >= 20 else "none"
+        enough = bool(rows.s.sum() >= 100 and len(rows) >= 20)
+        validation = self.validation if enough else "none"
         fit = LatentFit(
             model=self.model_,
             rows=rows,
@@ -187,6 +193,7 @@ class LatentImputer(BaseImputer):
             validation_fraction=self.validation_fraction,
             log_prior=self._log_prior,
             seed=self.seed_,
+            calibrate=self.calibrate and enough,
             weight_decay=self.weight_decay,
             betas=(0.9, self.beta2),
         )
@@ -385,6 +392,7 @@ class LatentImputer(BaseImputer):
         facts |= {
             "units": self.units_.to_json(),
             "floor": self.floor_.tolist(),
+            "repeats": self.repeats_.to_json(),
             "incomplete": self.incomplete_.tolist(),
             "range": [bound.tolist() for bound in self.range_],
         }
@@ -398,6 +406,7 @@ class LatentImputer(BaseImputer):
         spec = self.codec_.spec.subset(self._varying)
         self.units_ = Units.from_json(spec, facts["units"])
         self.floor_ = np.asarray(facts["floor"])
+        self.repeats_ = Repeats.from_json(facts["repeats"])
         self.incomplete_ = np.asarray(facts["incomplete"], bool)
         self.range_ = tuple(np.asarray(bound) for bound in facts["range"])
         self._make(spec)

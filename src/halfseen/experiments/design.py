@@ -155,11 +155,21 @@ class Experiment:
             seeds = 2 if quick else self.n_seeds
         numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
         settings = self.quick_settings if quick else self.settings
-        return [
+        cells = [
             Cell(self.name, table, protocol, units, key, seed, quick)
             for seed, (protocol, units), table, key in product(numbers, settings, names, chosen)
-            if seed == numbers[0] or self.row(key).random or protocol in self.random_masks
         ]
+        return [cell for cell in cells if self._worth(cell, numbers[0])]
+
+    def _worth(self, cell: Cell, first: int) -> bool:
+        """Whether a cell says anything new, and in a quick run whether it is cheap enough."""
+        row = self.row(cell.row)
+        if not row.random and cell.protocol not in self.random_masks:
+            return cell.seed == first
+        if not cell.quick or (cell.protocol, cell.units) == self.published_under:
+            return True
+        # Beside the published setting a quick run has one seed, and no shortened recipes.
+        return cell.seed == first and row.quick is None
 
 
 def _chosen(what: str, wanted: Iterable[str] | None, known: Sequence[str]) -> list[str]:

@@ -38,6 +38,9 @@ class MIWAEImputer(LatentImputer):
         Whether the scale of a column depends on z or is one number.
     noise_floor : float or "auto"
         Smallest scale, in standard deviations; "auto" ties it to each column's repetitions.
+    repeats : {"auto", "none"}
+        Whether numeric columns in which values come back get probabilities for them: a
+        softmax over few distinct values, or an atom (zeros, say) beside a Gaussian.
     activation, decoder_activation : {"gelu", "relu", "elu", "silu", "tanh"}
         Of encoder and decoder.
     residual : bool
@@ -63,6 +66,9 @@ class MIWAEImputer(LatentImputer):
         drawn from U(0, hide_rate), while they are still scored.
     hide_pattern : {"bernoulli", "copy"}
         Independent cells, or the holes of another row.
+    calibrate : bool
+        Whether a share of the seen cells is held out, and the spread of all laws widened by
+        the temperature under which these are most probable.
     validation : {"cells", "rows", "none"}
         What is held out to choose the best state.
     validation_fraction : float
@@ -140,6 +146,7 @@ class MIWAEImputer(LatentImputer):
         observation: Literal["gaussian", "student"] = "gaussian",
         noise: Literal["row", "column"] = "row",
         noise_floor: float | Literal["auto"] = 0.1,
+        repeats: Literal["auto", "none"] = "auto",
         activation: str = "silu",
         decoder_activation: str = "silu",
         residual: bool = True,
@@ -155,8 +162,9 @@ class MIWAEImputer(LatentImputer):
         hide_rate: float = 0.5,
         hide_share: float = 0.5,
         hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        calibrate: bool = True,
         validation: Literal["cells", "rows", "none"] = "none",
-        validation_fraction: float = 0.1,
+        validation_fraction: float = 0.05,
         max_steps: int | None = None,
         batch_size: int = 64,
         lr: float = 3e-3,
@@ -188,6 +196,7 @@ class MIWAEImputer(LatentImputer):
             "encoder_linear": False,
             "encoder_input": "zero",
             "noise_floor": 0.0,
+            "repeats": "none",
             "activation": "tanh",
             "decoder_activation": "tanh",
             "residual": False,
@@ -197,6 +206,7 @@ class MIWAEImputer(LatentImputer):
             "n_importance_predict": 10_000,
             "hide_rate": 0.0,
             "hide_share": 0.0,
+            "calibrate": False,
             "validation": "none",
             "max_steps": 100_000,
             "batch_size": 16,

@@ -67,9 +67,9 @@ class NotMIWAEImputer(LatentImputer):
         Whether missing cells are integrated out where that is possible, or sampled.
     linear_precision, network_precision : float
         Precision of the Gaussian priors on the decoder's linear and network weights.
-    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, activation, \
+    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, repeats, activation, \
 decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, n_importance, \
-n_importance_predict, decision, hide_rate, hide_share, hide_pattern, validation, \
+n_importance_predict, decision, hide_rate, hide_share, hide_pattern, calibrate, validation, \
 validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, beta2, average, \
 clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
         As in :class:`MIWAEImputer`, with other defaults.
@@ -129,6 +129,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         observation: Literal["gaussian", "student"] = "gaussian",
         noise: Literal["row", "column"] = "column",
         noise_floor: float | Literal["auto"] = 0.2,
+        repeats: Literal["auto", "none"] = "none",
         activation: str = "tanh",
         decoder_activation: str = "tanh",
         residual: bool = False,
@@ -144,6 +145,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         hide_rate: float = 0.0,
         hide_share: float = 0.0,
         hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        calibrate: bool = False,
         validation: Literal["rows", "none"] = "none",
         validation_fraction: float = 0.1,
         max_steps: int | None = None,
@@ -184,6 +186,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             "encoder_input": "zero",
             "noise": "row",
             "noise_floor": 0.0,
+            "repeats": "none",
             "gradient": "total",
             "standardize": True,
             "n_members": 1,

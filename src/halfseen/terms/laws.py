@@ -19,8 +19,10 @@ from torch.nn import functional
 from halfseen.core.noise import Noise
 
 __all__ = [
+    "AtomLaw",
     "CategoricalLaw",
     "GaussianLaw",
+    "GridLaw",
     "Law",
     "NodesLaw",
     "RoundedLogLaw",
@@ -68,6 +70,10 @@ class Law(ABC):
     def select(self, index: list[int]) -> Law:
         """The law of some of the columns."""
 
+    @abstractmethod
+    def tempered(self, temperature: Tensor) -> Law:
+        """The same law, wider: scales times, and logits over, a temperature of 1 or more."""
+
 
 class GaussianLaw(Law):
     """Normal law with location ``mu`` and scale ``sigma``."""
@@ -97,6 +103,10 @@ class GaussianLaw(Law):
     def select(self, index: list[int]) -> GaussianLaw:
         """See :class:`Law`."""
         return GaussianLaw(self.mu[..., index], self.sigma[..., index])
+
+    def tempered(self, temperature: Tensor) -> GaussianLaw:
+        """See :class:`Law`."""
+        return GaussianLaw(self.mu, self.sigma * temperature)
 
 
 class StudentLaw(Law):
@@ -145,6 +155,10 @@ class StudentLaw(Law):
         """See :class:`Law`."""
         return StudentLaw(self.mu[..., index], self.sigma[..., index], self.df[..., index])
 
+    def tempered(self, temperature: Tensor) -> StudentLaw:
+        """See :class:`Law`."""
+        return StudentLaw(self.mu, self.sigma * temperature, self.df)
+
 
 class RoundedLogLaw(Law):
     """Counts: a Gaussian on the log(1 + v) scale, rounded to whole numbers.
@@ -191,6 +205,10 @@ class RoundedLogLaw(Law):
             self.mu[..., index], self.sigma[..., index], self.shift[index], self.scale[index]
         )
 
+    def tempered(self, temperature: Tensor) -> RoundedLogLaw:
+        """See :class:`Law`."""
+        return RoundedLogLaw(self.mu, self.sigma * temperature, self.shift, self.scale)
+
 
 class CategoricalLaw(Law):
     """Categories with log-probabilities ``log_p`` (..., c, levels); -inf pads short columns.
@@ -227,6 +245,96 @@ class CategoricalLaw(Law):
         levels = self.log_p.shape[-1]
         flat = self.flat.view(-1, levels)[index].flatten()
         return CategoricalLaw(self.log_p[..., index, :], flat)
+
+    def tempered(self, temperature: Tensor) -> CategoricalLaw:
+        """See :class:`Law`."""
+        return CategoricalLaw(_softened(self.log_p, temperature), self.flat)
+
+
+class GridLaw(Law):
+    """A numeric column with few distinct values: a probability for each of them.
+
+    ``log_p`` (..., c, L) and ``values`` (c, L) in model units; -inf pads short columns. A cell
+    between two values is read as the nearest one.
+    """
+
+    def __init__(self, log_p: Tensor, values: Tensor) -> None:
+        self.log_p, self.values = log_p, values
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability of the nearest value."""
+        at = (x[..., None] - self.values).abs().argmin(-1, keepdim=True)
+        shape = torch.broadcast_shapes(at.shape[:-1], self.log_p.shape[:-1])
+        return self.log_p.expand(*shape, -1).gather(-1, at.expand(*shape, 1))[..., 0]
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Sum of probability times value."""
+        values = self.values if curve is None else _curved(curve, self.values)
+        return (self.log_p.exp() * values).sum(-1)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Values by inversion of the cumulative probabilities; no gradient."""
+        c, levels = self.log_p.shape[-2:]
+        cumulative = self.log_p.detach().exp().cumsum(-1)
+        u = noise.uniform(c)[..., None] * cumulative[..., -1:]
+        at = (u > cumulative).sum(-1, keepdim=True).clamp(max=levels - 1)
+        return self.values.expand(*at.shape[:-1], levels).gather(-1, at)[..., 0]
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """The values themselves."""
+        return self.values.expand(self.log_p.shape), self.log_p
+
+    def select(self, index: list[int]) -> GridLaw:
+        """See :class:`Law`."""
+        return GridLaw(self.log_p[..., index, :], self.values[index])
+
+    def tempered(self, temperature: Tensor) -> GridLaw:
+        """See :class:`Law`."""
+        return GridLaw(_softened(self.log_p, temperature), self.values)
+
+
+class AtomLaw(Law):
+    """A numeric column in which one value comes back often: an atom beside a Gaussian.
+
+    ``logit`` is that of the atom's probability, ``atom`` (c,) its place in model units.
+    """
+
+    def __init__(self, logit: Tensor, mu: Tensor, sigma: Tensor, atom: Tensor) -> None:
+        self.logit, self.mu, self.sigma, self.atom = logit, mu, sigma, atom
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log-probability at the atom, log-density elsewhere."""
+        spread = functional.logsigmoid(-self.logit) + GaussianLaw(self.mu, self.sigma).log_prob(x)
+        return torch.where((x - self.atom).abs() < 1e-5, functional.logsigmoid(self.logit), spread)
+
+    def mean(self, curve: Curve | None = None) -> Tensor:
+        """Mixture of the atom and the Gaussian's mean."""
+        share = torch.sigmoid(self.logit)
+        atom = self.atom if curve is None else curve(self.atom)
+        return share * atom + (1 - share) * GaussianLaw(self.mu, self.sigma).mean(curve)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """The atom or the Gaussian; reparameterised in the Gaussian only."""
+        c = self.mu.shape[-1]
+        at_atom = noise.uniform(c) < torch.sigmoid(self.logit)
+        return torch.where(at_atom, self.atom, self.mu + self.sigma * noise.normal(c))
+
+    def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
+        """Gauss-Hermite nodes and the atom."""
+        values, log_weights = GaussianLaw(self.mu, self.sigma).nodes(n - 1)
+        atom = self.atom[:, None].expand(*values.shape[:-1], 1)
+        log_atom = functional.logsigmoid(self.logit)[..., None]
+        log_rest = functional.logsigmoid(-self.logit)[..., None] + log_weights
+        return torch.cat([values, atom], -1), torch.cat([log_rest, log_atom], -1)
+
+    def select(self, index: list[int]) -> AtomLaw:
+        """See :class:`Law`."""
+        parts = (self.logit, self.mu, self.sigma)
+        return AtomLaw(*(part[..., index] for part in parts), self.atom[index])
+
+    def tempered(self, temperature: Tensor) -> AtomLaw:
+        """See :class:`Law`."""
+        return AtomLaw(self.logit / temperature, self.mu, self.sigma * temperature, self.atom)
 
 
 class SelectedGaussianLaw(Law):
@@ -281,6 +389,10 @@ class SelectedGaussianLaw(Law):
         parts = (self.mu, self.sigma, self.a, self.b)
         return SelectedGaussianLaw(*(part[..., index] for part in parts))
 
+    def tempered(self, temperature: Tensor) -> SelectedGaussianLaw:
+        """See :class:`Law`."""
+        return SelectedGaussianLaw(self.mu, self.sigma * temperature, self.a, self.b)
+
 
 class NodesLaw(Law):
     """A law known by its nodes: what is left of ``base`` after reweighting by a mechanism."""
@@ -319,11 +431,20 @@ class NodesLaw(Law):
         """See :class:`Law`."""
         return NodesLaw(self.values[..., index, :], self.log_weights[..., index, :])
 
+    def tempered(self, temperature: Tensor) -> NodesLaw:
+        """See :class:`Law`."""
+        return NodesLaw(self.values, self.log_weights / temperature)
+
 
 @lru_cache
 def _legendre(n: int) -> tuple[Tensor, Tensor]:
     nodes, weights = np.polynomial.legendre.leggauss(n)
     return torch.from_numpy(nodes), torch.from_numpy(np.log(weights))
+
+
+def _softened(log_p: Tensor, temperature: Tensor) -> Tensor:
+    """Log-probabilities over a temperature, summing to one again."""
+    return torch.log_softmax(log_p / temperature, -1)
 
 
 def _curved(curve: Curve, values: Tensor) -> Tensor:

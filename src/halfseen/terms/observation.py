@@ -18,8 +18,10 @@ from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.nn.stacked import StackedLinear, StackedMLP
 from halfseen.terms.laws import (
+    AtomLaw,
     CategoricalLaw,
     GaussianLaw,
+    GridLaw,
     Law,
     RoundedLogLaw,
     StudentLaw,
@@ -27,6 +29,10 @@ from halfseen.terms.laws import (
 )
 
 __all__ = ["Decoded", "Decoder", "Head", "Observation"]
+
+
+# A value that pads grids: far from every cell, yet finite, as it meets a zero probability.
+FAR = 1e30
 
 
 class Head(nn.Module, ABC):
@@ -132,6 +138,69 @@ class CountHead(NumericHead):
         return RoundedLogLaw(mu, self.scale(raw), self.shift, self.spread)
 
 
+class AtomHead(NumericHead):
+    """Columns with an atom: one value that comes back often, beside a Gaussian.
+
+    Parameters
+    ----------
+    atom : Tensor of shape (c,)
+        Place of the atom, in model units.
+    """
+
+    atom: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        columns: list[int],
+        floor: Tensor,
+        n_members: int,
+        atom: Tensor,
+        *,
+        noise: Literal["column", "row"] = "column",
+    ) -> None:
+        super().__init__(spec, columns, floor, n_members, noise=noise)
+        self.register_buffer("atom", atom)
+        self.n_gaussian = self.n_raw
+        self.n_raw += len(columns)
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        mu = raw[..., : len(self.columns)]
+        sigma = self.scale(raw[..., : self.n_gaussian])
+        return AtomLaw(raw[..., self.n_gaussian :], mu, sigma, self.atom)
+
+
+class GridHead(Head):
+    """Numeric columns with few distinct values: a softmax over them, answered as numbers.
+
+    Parameters
+    ----------
+    grids : list of list of float
+        Distinct values of each column, in model units.
+    """
+
+    values: Tensor
+    place: Tensor
+    padding: Tensor
+
+    def __init__(self, spec: DataSpec, columns: list[int], grids: list[list[float]]) -> None:
+        super().__init__(spec, columns)
+        place, real = _padded_places([len(grid) for grid in grids])
+        values = torch.full(real.shape, FAR)
+        for i, grid in enumerate(grids):
+            values[i, : len(grid)] = torch.tensor(grid)
+        self.register_buffer("values", values)
+        self.register_buffer("place", place)
+        self.register_buffer("padding", torch.where(real, 0.0, -math.inf))
+        self.n_raw = int(real.sum())
+
+    def law(self, raw: Tensor) -> Law:
+        """See :class:`Head`."""
+        logits = raw[..., self.place] + self.padding
+        return GridLaw(logits - torch.logsumexp(logits, -1, keepdim=True), self.values)
+
+
 class CategoricalHead(Head):
     """Binary and nominal columns: a softmax per column, padded to the widest."""
 
@@ -142,10 +211,7 @@ class CategoricalHead(Head):
     def __init__(self, spec: DataSpec, columns: list[int]) -> None:
         super().__init__(spec, columns)
         widths = [column.width for column in self.spec.columns]
-        widest = max(widths)
-        real = torch.arange(widest) < torch.tensor(widths)[:, None]
-        place = torch.zeros(len(widths), widest, dtype=torch.long)
-        place[real] = torch.arange(sum(widths))
+        place, real = _padded_places(widths)
         self.register_buffer("flat", real.flatten())
         self.register_buffer("place", place)
         self.register_buffer("padding", torch.where(real, 0.0, -math.inf))
@@ -167,7 +233,7 @@ class OrderedHead(Head):
         super().__init__(spec, columns)
         widths = [column.width for column in self.spec.columns]
         widest = max(widths)
-        real = torch.arange(widest) < torch.tensor(widths)[:, None]
+        _, real = _padded_places(widths)
         self.register_buffer("flat", real.flatten())
         # Padded thresholds are far above: the padded levels get no mass.
         self.register_buffer("padding", torch.where(real[:, 1:], 0.0, 60.0))
@@ -301,7 +367,14 @@ class Observation(nn.Module):
         One per kind of column that is present.
     decoder : Module
         From z to the raw outputs of all heads.
+
+    Attributes
+    ----------
+    temperature : Tensor of shape ()
+        Widening of all laws, 1 until it is calibrated after training.
     """
+
+    temperature: Tensor
 
     def __init__(self, spec: DataSpec, heads: Sequence[Head], decoder: nn.Module) -> None:
         super().__init__()
@@ -309,12 +382,24 @@ class Observation(nn.Module):
         self.decoder = decoder
         self.expand = Features(spec)
         self.sizes = [head.n_raw for head in heads]
+        self.register_buffer("temperature", torch.ones(()))
 
     def forward(self, z: Tensor) -> Decoded:
         """Laws of all columns given z of shape (M, K, B, d)."""
         parts = self.decoder(z).split(self.sizes, -1)
         heads: list[Head] = list(self.heads)  # type: ignore[arg-type]
-        return Decoded(heads, [h.law(raw) for h, raw in zip(heads, parts, strict=True)])
+        laws = [head.law(raw) for head, raw in zip(heads, parts, strict=True)]
+        if self.temperature != 1:
+            laws = [law.tempered(self.temperature) for law in laws]
+        return Decoded(heads, laws)
+
+
+def _padded_places(widths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Places of ragged columns in a flat row, padded to the widest; and which are real."""
+    real = torch.arange(max(widths)) < torch.tensor(widths)[:, None]
+    place = torch.zeros(real.shape, dtype=torch.long)
+    place[real] = torch.arange(sum(widths))
+    return place, real
 
 
 def _scatter(blocks: Sequence[tuple[list[int], Tensor]], width: int) -> Tensor:
