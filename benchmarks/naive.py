@@ -46,8 +46,14 @@ class NaiveNotMIWAE(nn.Module):
             loss.backward()
             optimiser.step()
 
-    def log_weights(self, x: Tensor, s: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-weights (K, B), sampled cells and decoder means (K, B, p)."""
+    def log_weights(
+        self, x: Tensor, s: Tensor, k: int, columns: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-weights (K, B), sampled cells and decoder means (K, B, p).
+
+        As published, columns that never miss a cell have a factor of p(s | x) too; ``columns``
+        (1 or 0 for each) leaves some out.
+        """
         mu, log_var = self.encoder(x).chunk(2, -1)
         proposal = Normal(mu, torch.exp(0.5 * log_var.clamp(-10, 10)))
         z = proposal.rsample((k,))
@@ -55,9 +61,11 @@ class NaiveNotMIWAE(nn.Module):
         observation = Normal(mean, functional.softplus(raw))
         filled = x * s + observation.rsample() * (1 - s)
         logits = -functional.softplus(self.slope) * (filled - self.location)
+        log_mask = Bernoulli(logits=logits).log_prob(s.expand_as(logits))
+        log_mask = log_mask if columns is None else log_mask * columns
         log_w = (
             (observation.log_prob(x) * s).sum(-1)
-            + Bernoulli(logits=logits).log_prob(s.expand_as(logits)).sum(-1)
+            + log_mask.sum(-1)
             + Normal(0.0, 1.0).log_prob(z).sum(-1)
             - proposal.log_prob(z).sum(-1)
         )
@@ -76,11 +84,12 @@ class NaiveNotMIWAE(nn.Module):
 
     @torch.no_grad()
     def bound(self, values: np.ndarray, k: int = 1000) -> float:
-        """Mean over rows of the importance bound on log p(x_obs, s)."""
+        """Mean over rows of the importance bound on log p(x_obs, s), s of incomplete columns."""
         x, s = _tensors(values)
+        columns = (s.amin(0) == 0).float()
         parts = zip(x.split(100), s.split(100), strict=True)
-        bounds = [self.log_weights(a, b, k)[0].logsumexp(0) - math.log(k) for a, b in parts]
-        return float(torch.cat(bounds).mean())
+        log_w = [self.log_weights(a, b, k, columns)[0] for a, b in parts]
+        return float(torch.cat([w.logsumexp(0) for w in log_w]).mean() - math.log(k))
 
 
 def _mlp(n_in: int, hidden: int, n_out: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Put what ``halfseen demo`` shows into docs/demo.svg and README.md: ``python docs/picture.py``."""
+"""Put what ``halfseen demo`` shows into docs/demo.svg and README.md; run me."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from halfseen.cli.demonstration import run_demo
 
 def main() -> None:
     """Run the demo on a terminal that is recorded."""
-    console = Console(record=True, width=104, force_terminal=True, file=io.StringIO())
+    console = Console(record=True, width=108, force_terminal=True, file=io.StringIO())
     console.print("$ halfseen demo", highlight=False)
     with tempfile.TemporaryDirectory() as folder:
         run_demo(console, Path(folder), shown=Path("halfseen-demo"))

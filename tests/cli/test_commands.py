@@ -158,6 +158,13 @@ def test_demo(tmp_path):
     assert len(rows_of(tmp_path / "demo" / "horse_colic-completed.csv")) == 301
 
 
+def test_experiments_are_listed():
+    assert "notmiwae-uci\t" in run("reproduce").stdout
+    result = run("reproduce", "notmiwae-uki")
+    assert result.exit_code == 1
+    assert "Did you mean 'notmiwae-uci'?" in result.stderr
+
+
 def test_version():
     assert run("--version").stdout.startswith("halfseen 0.")
 

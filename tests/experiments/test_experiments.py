@@ -1,6 +1,7 @@
 """Experiments without their data: tiny ones, and the design of the published one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,29 @@ def test_quick_runs_are_other_cells(tmp_path):
     )
     assert records[0]["value"] == 2.0
     assert summary(TINY, records)["label"].tolist() == ["jitter, short"]
+
+
+def test_beside_the_published_setting_a_quick_run_has_one_seed():
+    other = replace(TINY, quick_settings=(("p", "u"), ("p", "v")))
+    cells = other.cells(rows=["jitter"], tables=["a"], quick=True)
+    assert [(c.units, c.seed) for c in cells] == [("u", 0), ("v", 0), ("u", 1)]
+
+
+def test_holes_that_are_random_make_every_row_random():
+    other = replace(TINY, random_masks=("p",))
+    assert len(other.cells(rows=["mean"], tables=["a"])) == 3
+
+
+@pytest.mark.slow
+def test_several_processes_fill_the_same_file(tmp_path):
+    path = tmp_path / "r.jsonl"
+    cells = NOTMIWAE_UCI.cells(rows=["zero", "mean"], tables=["banknote"], quick=True)
+    numbers = np.random.default_rng(0).gamma(2.0, size=(1372, 4))
+    table = pd.DataFrame(numbers, columns=UCI["banknote"].columns[:4]).assign(**{"class": 0})
+    table.to_parquet(tmp_path / "banknote.parquet")
+    records = run_cells(NOTMIWAE_UCI, cells, path, tmp_path, n_jobs=2)
+    assert [r["row"] for r in records] == ["zero", "mean", "zero", "mean"]
+    assert len(read_lines(path)) == 4
 
 
 def test_summary_has_means_and_standard_errors(tmp_path):

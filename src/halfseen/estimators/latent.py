@@ -81,8 +81,8 @@ class LatentImputer(BaseImputer):
     device: str
     verbose: bool
 
-    #: Settings that ``tune`` may choose.
-    tunable: ClassVar[tuple[str, ...]] = ("n_latent", "decoder", "weight_decay")
+    #: Fewest and most steps when ``max_steps`` is left to the number of rows.
+    step_range: ClassVar[tuple[int, int]] = (2500, 6000)
 
     # ---- what a method may change -------------------------------------------------------
 
@@ -131,7 +131,7 @@ class LatentImputer(BaseImputer):
         """Training steps: more rows are worth more steps, within bounds."""
         if self.max_steps is not None:
             return self.max_steps
-        return int(np.clip(40 * n_rows / self.batch_size * 4, 2000, 8000))
+        return int(np.clip(2500 * np.sqrt(n_rows / 1000), *self.step_range))
 
     def _config(self, n_rows: int) -> TrainConfig:
         steps = self._steps(n_rows)

@@ -162,14 +162,14 @@ class Experiment:
         return [cell for cell in cells if self._worth(cell, numbers[0])]
 
     def _worth(self, cell: Cell, first: int) -> bool:
-        """Whether a cell says anything new, and in a quick run whether it is cheap enough."""
+        """Whether a cell says anything new, or enough of it in a quick run."""
         row = self.row(cell.row)
         if not row.random and cell.protocol not in self.random_masks:
             return cell.seed == first
         if not cell.quick or (cell.protocol, cell.units) == self.published_under:
             return True
-        # Beside the published setting a quick run has one seed, and no shortened recipes.
-        return cell.seed == first and row.quick is None
+        # Beside the published setting a quick run has one seed.
+        return cell.seed == first
 
 
 def _chosen(what: str, wanted: Iterable[str] | None, known: Sequence[str]) -> list[str]:

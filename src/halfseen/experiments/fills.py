@@ -22,7 +22,7 @@ def mean(task: Task, seed: int) -> np.ndarray:
 
 
 def true_mean_of_missing(task: Task, seed: int) -> np.ndarray:
-    """The best constant of each column: an oracle that no column-wise answer without z beats."""
+    """The best constant of each column, which only the truth knows: an oracle."""
     gone = np.isnan(task.values)
     count = np.maximum(gone.sum(0), 1)
     best = np.where(gone, task.truth, 0.0).sum(0) / count

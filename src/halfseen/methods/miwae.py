@@ -155,7 +155,7 @@ class MIWAEImputer(LatentImputer):
         gradient: Literal["stl", "dreg", "total"] = "stl",
         standardize: bool = True,
         skewed: bool = False,
-        n_members: int = 3,
+        n_members: int = 2,
         n_importance: int = 20,
         n_importance_predict: int = 1000,
         decision: Literal["mean", "median", "mode"] = "mean",

@@ -111,6 +111,8 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         },
     )
 
+    step_range: ClassVar[tuple[int, int]] = (2000, 6000)
+
     def __init__(
         self,
         *,
