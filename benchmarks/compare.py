@@ -31,7 +31,7 @@ from protocol import (
     mask_digest,
 )
 
-N_DRAWS = 50
+N_DRAWS = 150
 Key = tuple[str, str, int, str]
 Record = dict[str, Any]
 Answer = tuple[pd.DataFrame, list[pd.DataFrame] | None]
@@ -39,7 +39,7 @@ Method = Callable[[pd.DataFrame, Kinds, int], Answer]
 
 
 def miwae(frame: pd.DataFrame, kinds: Kinds, seed: int) -> Answer:
-    """MIWAE with its defaults: the mean and 50 draws."""
+    """MIWAE with its defaults: the mean and 150 draws."""
     imputer = MIWAEImputer(kinds=_said(kinds), random_state=seed).fit(frame)
     return imputer.transform(frame), imputer.sample(frame, N_DRAWS)
 

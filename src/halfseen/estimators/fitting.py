@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,7 @@ __all__ = ["LatentFit"]
 MONITOR_ROWS = 1000
 # Temperatures that calibration tries.
 TEMPERATURES = [1.0 + 0.1 * i for i in range(21)]
+COARSE = (1.0, 1.5, 2.0, 3.0)
 
 
 @dataclass
@@ -72,7 +73,11 @@ class LatentFit:
         phase = Phase(
             "model", parameters, self._loss, betas=self.betas, weight_decay=self.weight_decay
         )
-        monitor = None if self.validation == "none" else self._monitor()
+        monitor = self._monitor() if self.validation != "none" else None
+        if monitor is not None and self.calibrate:
+            # States are compared as they will be used: each under its best temperature.
+            plain = monitor
+            monitor = lambda: self._tempered(plain, COARSE).amax(0)  # noqa: E731
         history = train(self.model, [phase], config, monitor, self.n_members, watcher)
         if self.calibrate:
             self._calibrate()
@@ -87,14 +92,17 @@ class LatentFit:
         monitor = self._monitor()
         if monitor is None or self.hidden is None:
             return
-        temperature, best = self.model.observation.temperature, -torch.inf
-        chosen = 1.0
-        for candidate in TEMPERATURES:
+        scores = self._tempered(monitor, TEMPERATURES).mean(-1)
+        self.model.observation.temperature.fill_(TEMPERATURES[int(scores.argmax())])
+
+    def _tempered(self, monitor: Callable[[], Tensor], candidates: Sequence[float]) -> Tensor:
+        """Held-out scores under several temperatures, shape (temperatures, M)."""
+        temperature, scores = self.model.observation.temperature, []
+        for candidate in candidates:
             temperature.fill_(candidate)
-            score = float(torch.as_tensor(monitor()).mean())
-            if score > best:
-                best, chosen = score, candidate
-        temperature.fill_(chosen)
+            scores.append(monitor())
+        temperature.fill_(1.0)
+        return torch.stack(scores)
 
     def _hold_out(self) -> None:
         device, n = self.rows.x.device, len(self.rows)
