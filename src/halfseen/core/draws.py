@@ -90,6 +90,8 @@ class WeightSummary:
         self.n = n_importance
         self.tail = max(5, min(n_importance // 5, int(3 * n_importance**0.5)))
         self.log_sum: Tensor | None = None
+        self.log_square: Tensor
+        self.top: Tensor
 
     def update(self, log_w: Tensor) -> None:
         """Add a chunk of log-weights (M, k, B)."""
@@ -107,9 +109,7 @@ class WeightSummary:
         """Log of the mean weight per row, the members being a mixture: shape (B,)."""
         assert self.log_sum is not None
         per_member = self.log_sum - torch.log(torch.tensor(float(self.n)))
-        return torch.logsumexp(per_member, 0) - torch.log(
-            torch.tensor(float(per_member.shape[0]))
-        )
+        return torch.logsumexp(per_member, 0) - torch.log(torch.tensor(float(per_member.shape[0])))
 
     def effective_sample_size(self) -> Tensor:
         """(sum w)^2 / sum w^2 in [1, K], the smallest over members: shape (B,)."""

@@ -55,13 +55,16 @@ class Noise:
 
     def normal(self, *size: int) -> Tensor:
         """Standard normal noise of shape (*shape, *size)."""
+        # Said aloud, as the user's default dtype may be another.
         return torch.randn(
-            *self.shape, *size, generator=self.generator, device=self.generator.device
+            *self.shape,
+            *size,
+            generator=self.generator,
+            device=self.generator.device,
+            dtype=torch.float32,
         )
 
     def uniform(self, *size: int) -> Tensor:
         """Uniform noise strictly inside (0, 1) of shape (*shape, *size)."""
-        u = torch.rand(
-            *self.shape, *size, generator=self.generator, device=self.generator.device
-        )
+        u = torch.rand(*self.shape, *size, generator=self.generator, device=self.generator.device)
         return u.clamp(1e-7, 1 - 1e-7)

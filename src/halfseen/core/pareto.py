@@ -1,4 +1,4 @@
-"""The generalised Pareto shape of importance weights (Vehtari et al. 2024; Zhang & Stephens 2009)."""
+"""The generalised Pareto shape of importance weights (Zhang and Stephens 2009)."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class Units(nn.Module):
         return out
 
     def log_jacobian(self, values: np.ndarray) -> np.ndarray:
-        """log |dx / dv| of numeric cells (n, p): what a density gains in data units.
+        """Log |dx / dv| of numeric cells (n, p): what a density gains in data units.
 
         Zero for categorical columns and for counts, which have probabilities, not densities.
         """
@@ -177,7 +177,7 @@ class Units(nn.Module):
         return out
 
     def _log_slope(self, j: int, v: np.ndarray) -> np.ndarray | float:
-        """log |g'(v)| of the nonlinear map."""
+        """Log |g'(v)| of the nonlinear map."""
         code, (first, second) = self.map_code[j], self.map_value[j]
         if code == LOG:
             return -np.log(np.maximum(v + first, np.finfo(float).tiny))

@@ -67,9 +67,7 @@ class Answers:
 
     def _stream(self, batch: Batch) -> Iterator[Weighted]:
         generator = new_generator(self.seed, 1, batch.x.device)
-        return self.model.stream(
-            batch, self.n_importance, self.chunk, generator, self.n_members
-        )
+        return self.model.stream(batch, self.n_importance, self.chunk, generator, self.n_members)
 
     @torch.no_grad()
     def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
@@ -123,7 +121,5 @@ class Answers:
             summary = WeightSummary(self.n_importance)
             for weighted in self._stream(batch):
                 summary.update(weighted.log_w)
-            parts.append(
-                (summary.bound(), summary.effective_sample_size(), summary.pareto_k())
-            )
+            parts.append((summary.bound(), summary.effective_sample_size(), summary.pareto_k()))
         return Diagnosis(*(torch.cat(column) for column in zip(*parts, strict=True)))

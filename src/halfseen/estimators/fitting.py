@@ -158,9 +158,7 @@ class LatentFit:
             at = torch.nonzero(self.hidden.sum((0, 2)))[:, 0][:MONITOR_ROWS]
             s, hidden = self.train_s[:, None, at], self.hidden[:, None, at]
             batch = Batch(self.rows.x[at], s, s)
-            return lambda: held_out_cells(
-                self.model, batch, hidden, k, self.seed, self.n_members
-            )
+            return lambda: held_out_cells(self.model, batch, hidden, k, self.seed, self.n_members)
         if self.held_rows is not None and len(self.held_rows):
             rows = self.rows.take(self.held_rows[:MONITOR_ROWS])
             return lambda: held_out_bound(self.model, rows, k, self.seed, self.n_members)

@@ -21,6 +21,7 @@ from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.repeats import Repeats, find_repeats
+from halfseen.estimators.search import choose_settings
 from halfseen.mechanisms.base import Mechanism
 from halfseen.terms.latent import LatentModel
 from halfseen.training.hiding import HideCells
@@ -64,6 +65,7 @@ class LatentImputer(BaseImputer):
     hide_rate: float
     hide_share: float
     hide_pattern: str
+    search: bool
     calibrate: bool
     validation: str
     validation_fraction: float
@@ -110,12 +112,12 @@ class LatentImputer(BaseImputer):
 
     def _design(self, spec: DataSpec, n_members: int) -> Design:
         # Wide tables do not need a latent space of their own width.
-        n_latent = self.n_latent or min(max(spec.n_columns, 2), 32)
+        n_latent = self._setting("n_latent") or min(max(spec.n_columns, 2), 32)
         return Design(
             n_latent=n_latent,
             n_members=n_members,
             hidden=tuple(self.hidden),
-            decoder=self.decoder,  # type: ignore[arg-type]
+            decoder=self._setting("decoder"),
             encoder_input=self.encoder_input,
             noise=self.noise,  # type: ignore[arg-type]
             observation=self.observation,  # type: ignore[arg-type]
@@ -126,6 +128,10 @@ class LatentImputer(BaseImputer):
             encoder_linear=self.encoder_linear,
             gradient=self.gradient,  # type: ignore[arg-type]
         )
+
+    def _setting(self, name: str) -> Any:
+        """A setting, as the search chose it where there was one."""
+        return self.search_[0][name] if self.search_ else getattr(self, name)
 
     def _steps(self, n_rows: int) -> int:
         """Training steps: more rows are worth more steps, within bounds."""
@@ -152,8 +158,9 @@ class LatentImputer(BaseImputer):
         self.seed_ = seed_from(self.random_state)
         self.n_members_ = self.n_members
         self.n_iter_ = 0
+        self.search_ = choose_settings(self, values, spec) if self.search else []
         if spec.n_columns == 0:
-            self.history_ = []
+            self.history_: list[dict[str, Any]] = []
             return
         self.units_ = self._choose_units(values, spec)
         x = self.units_.to_model(values)
@@ -176,7 +183,7 @@ class LatentImputer(BaseImputer):
             self._mechanism(),
             collapse=self._collapse(),
             repeats=self.repeats_,
-        ).to(self.device)
+        ).to(self.device, torch.float32)
 
     def _train(self, x: np.ndarray) -> None:
         rows = Rows.from_values(x, self.device)
@@ -194,7 +201,7 @@ class LatentImputer(BaseImputer):
             log_prior=self._log_prior,
             seed=self.seed_,
             calibrate=self.calibrate and enough,
-            weight_decay=self.weight_decay,
+            weight_decay=self._setting("weight_decay"),
             betas=(0.9, self.beta2),
         )
         with progress(type(self).__name__, self.verbose) as watcher:
@@ -386,7 +393,7 @@ class LatentImputer(BaseImputer):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts: dict[str, Any] = {"seed": self.seed_, "n_members": self.n_members_}
-        facts |= {"history": self.history_, "n_iter": self.n_iter_}
+        facts |= {"history": self.history_, "n_iter": self.n_iter_, "search": self.search_}
         if not hasattr(self, "model_"):
             return facts, {}
         facts |= {
@@ -401,6 +408,7 @@ class LatentImputer(BaseImputer):
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
         self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
+        self.search_ = facts["search"]
         if "units" not in facts:
             return
         spec = self.codec_.spec.subset(self._varying)
@@ -408,7 +416,8 @@ class LatentImputer(BaseImputer):
         self.floor_ = np.asarray(facts["floor"])
         self.repeats_ = Repeats.from_json(facts["repeats"])
         self.incomplete_ = np.asarray(facts["incomplete"], bool)
-        self.range_ = tuple(np.asarray(bound) for bound in facts["range"])
+        low, high = facts["range"]
+        self.range_ = np.asarray(low), np.asarray(high)
         self._make(spec)
         self.model_.load_state_dict(tensors)
         self.model_.requires_grad_(False)
@@ -437,7 +446,9 @@ def _warn_of_quality(table: Any) -> None:
             holes["outside"] > 0.5
         ).mean(),
     }
-    said = [f"{share:.0%} of the rows have {what}" for what, share in troubles.items() if share > 0.1]
+    said = [
+        f"{share:.0%} of the rows have {what}" for what, share in troubles.items() if share > 0.1
+    ]
     if said:
         warnings.warn(
             "; ".join(said) + ". Raise n_importance_predict, and read these answers with care.",

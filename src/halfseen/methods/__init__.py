@@ -1,4 +1,4 @@
-"""Methods, one file each; adding a file adds a method to the package, the checks and the command."""
+"""Methods, one file each: a new file is found by the package, the checks and the command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def method_by_name(name: str) -> type:
 
     cards = {method.card.name: method for method in all_methods().values()}  # type: ignore[attr-defined]
     if name not in cards:
-        raise SettingError(f"Got method {name!r}. Expected one of {sorted(cards)}.{closest(name, cards)}")
+        raise SettingError(
+            f"Got method {name!r}. Expected one of {sorted(cards)}.{closest(name, cards)}"
+        )
     return cards[name]
 
 

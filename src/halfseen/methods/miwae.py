@@ -66,6 +66,9 @@ class MIWAEImputer(LatentImputer):
         drawn from U(0, hide_rate), while they are still scored.
     hide_pattern : {"bernoulli", "copy"}
         Independent cells, or the holes of another row.
+    search : bool
+        Whether ``n_latent``, ``decoder`` and ``weight_decay`` are chosen by the bound of
+        held-out rows in short fits; ``search_`` then holds what was tried, best first.
     calibrate : bool
         Whether a share of the seen cells is held out, and the spread of all laws widened by
         the temperature under which these are most probable.
@@ -162,6 +165,7 @@ class MIWAEImputer(LatentImputer):
         hide_rate: float = 0.5,
         hide_share: float = 0.5,
         hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        search: bool = False,
         calibrate: bool = True,
         validation: Literal["cells", "rows", "none"] = "none",
         validation_fraction: float = 0.05,

@@ -67,11 +67,12 @@ class NotMIWAEImputer(LatentImputer):
         Whether missing cells are integrated out where that is possible, or sampled.
     linear_precision, network_precision : float
         Precision of the Gaussian priors on the decoder's linear and network weights.
-    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, repeats, activation, \
-decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, n_importance, \
-n_importance_predict, decision, hide_rate, hide_share, hide_pattern, calibrate, validation, \
-validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, beta2, average, \
-clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
+    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, repeats, \
+activation, decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, \
+n_importance, n_importance_predict, decision, hide_rate, hide_share, hide_pattern, search, \
+calibrate, validation, validation_fraction, max_steps, batch_size, lr, schedule, patience, \
+weight_decay, beta2, average, clip_norm, time_budget, kinds, keep_empty_features, random_state, \
+device, verbose
         As in :class:`MIWAEImputer`, with other defaults.
     standardize : {"selection", True, False}
         Standardise columns by moments that allow for what self-masking hid, by those of the
@@ -147,6 +148,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         hide_rate: float = 0.0,
         hide_share: float = 0.0,
         hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        search: bool = False,
         calibrate: bool = False,
         validation: Literal["rows", "none"] = "none",
         validation_fraction: float = 0.1,
@@ -241,9 +243,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             raise SettingError(
                 f"Got standardize={self.standardize!r}. Expected 'selection', True or False."
             )
-        units = Units.fit(
-            spec, values, standardize=bool(self.standardize), skewed=self.skewed
-        )
+        units = Units.fit(spec, values, standardize=bool(self.standardize), skewed=self.skewed)
         mechanism = self._mechanism()
         if isinstance(mechanism, SelfMasking):
             units = self._selection_units(units, values, spec, mechanism.known_signs(spec))
@@ -280,8 +280,10 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
             mechanism.start(low, high, self._start_signs(mechanism, spec))
 
     def _start_signs(self, mechanism: SelfMasking, spec: DataSpec) -> Tensor:
-        """Signs of each member where unknown: those each column speaks for, those most
-        columns speak for, the opposite of those, then random ones.
+        """Signs that members start from where they are unknown.
+
+        The first takes the sign that most columns speak for, the second that of each column
+        by itself, the third the opposite of the first; further ones are random.
         """
         known = torch.as_tensor(mechanism.known_signs(spec), dtype=torch.float32)
         likely = torch.as_tensor(self.sign_, dtype=torch.float32)

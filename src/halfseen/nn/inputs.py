@@ -11,7 +11,7 @@ from halfseen.core.features import Features
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 
-__all__ = ["INPUTS", "make_input", "LearnedConstant", "MaskChannels", "SetEncoder", "ZeroFill"]
+__all__ = ["INPUTS", "LearnedConstant", "MaskChannels", "SetEncoder", "ZeroFill", "make_input"]
 
 
 class ZeroFill(nn.Module):
@@ -99,9 +99,7 @@ INPUTS: dict[str, type[ZeroFill]] = {
 }
 
 
-def make_input(
-    name: str, spec: DataSpec, n_members: int, generator: torch.Generator
-) -> ZeroFill:
+def make_input(name: str, spec: DataSpec, n_members: int, generator: torch.Generator) -> ZeroFill:
     """The input layer of a given name."""
     if name not in INPUTS:
         raise SettingError(f"Got encoder_input={name!r}. Expected one of {sorted(INPUTS)}.")

@@ -111,8 +111,7 @@ class StackedMLP(nn.Module):
             )
         widths = [n_in, *hidden]
         self.layers = nn.ModuleList(
-            StackedLinear(n_members, a, b, generator, init)
-            for a, b in itertools.pairwise(widths)
+            StackedLinear(n_members, a, b, generator, init) for a, b in itertools.pairwise(widths)
         )
         self.activation, self.residual, self.n_out = activation, residual, widths[-1]
 

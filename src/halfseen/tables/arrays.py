@@ -98,7 +98,7 @@ def _read(name: str, cells: np.ndarray) -> Raw:
     if kind == "b":
         return Raw.of_booleans(name, dtype, cells.astype(np.float64))
     if kind in "iuf":
-        tag = "float" if kind == "f" else "integer"
+        tag: Tag = "float" if kind == "f" else "integer"
         return Raw.of_numbers(name, dtype, tag, cells.astype(np.float64))
     if kind == "O":
         return Raw.of_objects(name, dtype, cells)

@@ -226,7 +226,7 @@ def _writer(suffix: str, delimiter: str) -> Callable[[pa.Table, IO[bytes]], Any]
 def _write_zipped(table: pa.Table, sink: IO[bytes], delimiter: str) -> None:
     # Without name and time the same table makes the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as zipped:
-        write_csv(table, zipped, delimiter)
+        write_csv(table, zipped, delimiter)  # type: ignore[arg-type]
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def infer_kinds(table: Any, kinds: Mapping[str, Any] | None = None) -> dict[str,
     """
     container = open_table(table)
     settings = check_kinds(kinds, container.names)
-    kind_of = {}
+    kind_of: dict[str, str] = {}
     for place, name in enumerate(container.names):
         column, _ = infer_column(container.raw(place), settings.get(name), container.plain)
         kind_of[name] = column.kind
@@ -236,7 +236,7 @@ def _numeric_column(raw: Raw, setting: Setting, plain: bool) -> Column:
     seen = raw.seen_numbers()
     column = Column(
         raw.name,
-        setting.kind,
+        setting.kind,  # type: ignore[arg-type]
         integer=raw.tag == "integer" or (not plain and _whole(seen)),
         lower=setting.lower,
         upper=setting.upper,
@@ -280,12 +280,14 @@ def _default_levels(raw: Raw, kind: str) -> tuple[Level, ...]:
 def _empty_column(raw: Raw, setting: Setting | None) -> tuple[Column, list[Level]]:
     kind, levels = _empty_kind(raw, setting)
     if kind in CATEGORICAL:
-        return Column(raw.name, kind, n_levels=len(levels), constant=0.0), levels
+        column = Column(raw.name, kind, n_levels=len(levels), constant=0.0)  # type: ignore[arg-type]
+        return column, levels
     lower = setting.lower if setting else None
     upper = setting.upper if setting else None
     value = {"positive": 1.0, "bounded": _or(lower, 0.0)}.get(kind, 0.0)
     integer = raw.tag == "integer"
-    return Column(raw.name, kind, 0, integer, lower, upper, value), []
+    column = Column(raw.name, kind, 0, integer, lower, upper, value)  # type: ignore[arg-type]
+    return column, []
 
 
 def _empty_kind(raw: Raw, setting: Setting | None) -> tuple[str, list[Level]]:

@@ -189,7 +189,9 @@ class RoundedLogLaw(Law):
 
     def mean(self, curve: Curve | None = None) -> Tensor:
         """Mean of the rounded value."""
-        return self.mu if curve is None else _node_mean(GaussianLaw(self.mu, self.sigma), curve, 12)
+        return (
+            self.mu if curve is None else _node_mean(GaussianLaw(self.mu, self.sigma), curve, 12)
+        )
 
     def draw(self, noise: Noise) -> Tensor:
         """A draw of the Gaussian before rounding; rounding is left to the table."""
@@ -329,8 +331,8 @@ class AtomLaw(Law):
 
     def select(self, index: list[int]) -> AtomLaw:
         """See :class:`Law`."""
-        parts = (self.logit, self.mu, self.sigma)
-        return AtomLaw(*(part[..., index] for part in parts), self.atom[index])
+        mu, sigma = self.mu[..., index], self.sigma[..., index]
+        return AtomLaw(self.logit[..., index], mu, sigma, self.atom[index])
 
     def tempered(self, temperature: Tensor) -> AtomLaw:
         """See :class:`Law`."""

@@ -37,8 +37,6 @@ from halfseen.terms.observation import Decoded, Head
 __all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]
 
 
-
-
 @dataclass(frozen=True)
 class SampledCompletion:
     """Completions that entered a weight: the sampled cells themselves are the answer.
@@ -113,9 +111,7 @@ class CollapsedTerm(MechanismTerm):
             [i for i, j in enumerate(head.columns) if bool(incomplete[j])] for head in heads
         ]
 
-    def forward(
-        self, decoded: Decoded, batch: Batch, noise: Noise
-    ) -> tuple[Tensor, Decoded]:
+    def forward(self, decoded: Decoded, batch: Batch, noise: Noise) -> tuple[Tensor, Decoded]:
         """See :class:`MechanismTerm`; the completion's laws are made when they are needed."""
         total = batch.x.new_zeros(())
         for head, law, index in zip(decoded.heads, decoded.laws, self.index, strict=True):
@@ -179,9 +175,7 @@ def _closed_form(law: Law, mechanism: SelfMasking) -> bool:
     return mechanism.link == "probit" and isinstance(law, (GaussianLaw, RoundedLogLaw))
 
 
-def _reweighted(
-    law: Law, mechanism: SelfMasking, columns: list[int]
-) -> tuple[Tensor, Tensor]:
+def _reweighted(law: Law, mechanism: SelfMasking, columns: list[int]) -> tuple[Tensor, Tensor]:
     values, log_weights = law.nodes(32)
     a, b = mechanism.coefficients(columns)
     margin = a[..., None] * (values - b[..., None])

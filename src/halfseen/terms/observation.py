@@ -310,8 +310,8 @@ class Decoder(nn.Module):
         if self.linear is not None:
             total = total - 0.5 * linear_precision * (self.linear.weight**2).sum()
         if self.out is not None:
-            inner = [layer.weight for layer in self.body.layers]  # type: ignore[union-attr]
-            squares = torch.stack([(w**2).sum() for w in inner]).sum()  # type: ignore[operator,arg-type]
+            inner = [layer.weight for layer in self.body.layers]
+            squares = torch.stack([(w**2).sum() for w in inner]).sum()  # type: ignore[operator]
             squares = squares + self.out.weight.shape[1] * (self.out.weight**2).sum()
             total = total - 0.5 * network_precision * squares
         return total

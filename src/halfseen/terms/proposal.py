@@ -70,9 +70,7 @@ class GaussianProposal(nn.Module):
             init=init,
             residual=residual,
         )
-        self.out = StackedLinear(
-            inputs.n_members, self.body.n_out, 2 * n_latent, generator, init
-        )
+        self.out = StackedLinear(inputs.n_members, self.body.n_out, 2 * n_latent, generator, init)
         self.linear = (
             StackedLinear(inputs.n_members, inputs.n_out, 2 * n_latent, generator, init)
             if linear

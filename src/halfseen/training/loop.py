@@ -181,7 +181,9 @@ def train(
     except KeyboardInterrupt:
         run.history.stopped = "interrupted"
         warnings.warn(
-            "Training was interrupted; the best state so far is kept.", TrainingWarning, stacklevel=2
+            "Training was interrupted; the best state so far is kept.",
+            TrainingWarning,
+            stacklevel=2,
         )
     if run.average is not None:
         run.average.restore()
@@ -262,7 +264,7 @@ class _Run:
         optimizer.step()
         for name, loss in losses.items():
             key = (phase.name, name)
-            self.sums[key] = self.sums.get(key, 0.0) + loss.detach()  # type: ignore[assignment]
+            self.sums[key] = self.sums.get(key, 0.0) + loss.detach()
 
     def survive(self, step: int) -> bool:
         """Whether everything is finite; if not, go back to the last good state, slower."""
