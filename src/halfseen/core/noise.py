@@ -66,5 +66,11 @@ class Noise:
 
     def uniform(self, *size: int) -> Tensor:
         """Uniform noise strictly inside (0, 1) of shape (*shape, *size)."""
-        u = torch.rand(*self.shape, *size, generator=self.generator, device=self.generator.device)
+        u = torch.rand(
+            *self.shape,
+            *size,
+            generator=self.generator,
+            device=self.generator.device,
+            dtype=torch.float32,
+        )
         return u.clamp(1e-7, 1 - 1e-7)

@@ -83,6 +83,8 @@ class RowNoise(Noise):
             counter = _mix(np.arange(per_row, dtype=np.uint64) + np.uint64(self.calls << 40))
             bits = _mix(self.keys[:, None] + counter * GOLDEN)
         u = ((bits >> np.uint64(40)).astype(np.float32) + 0.5) / 2**24
+        # The largest of these rounds to 1 in float32.
+        u = np.minimum(u, np.float32(1 - 2**-24))
         u = u.reshape(len(self.keys), *self.leading, *size)
         return torch.from_numpy(np.moveaxis(u, 0, 2).copy()).to(self.device)
 

@@ -109,6 +109,8 @@ device, verbose
             "n_importance": 5,
             "n_importance_predict": 50,
             "standardize": True,
+            "direction": "high",
+            "slope": 5.0,
         },
     )
 

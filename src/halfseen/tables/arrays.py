@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from halfseen.tables.containers import Container, Fill
-from halfseen.tables.raw import Raw, round_clip
+from halfseen.tables.raw import Raw, Tag, round_clip
 
 __all__ = ["Array", "as_array"]
 

@@ -296,34 +296,35 @@ class GridLaw(Law):
 
 
 class AtomLaw(Law):
-    """A numeric column in which one value comes back often: an atom beside a Gaussian.
+    """A numeric column in which one value comes back often: an atom beside another law.
 
-    ``logit`` is that of the atom's probability, ``atom`` (c,) its place in model units.
+    ``logit`` is that of the atom's probability, ``rest`` the law of all other values, a
+    Gaussian unless a mechanism changed it, and ``atom`` (c,) the place of the atom, in model
+    units.
     """
 
-    def __init__(self, logit: Tensor, mu: Tensor, sigma: Tensor, atom: Tensor) -> None:
-        self.logit, self.mu, self.sigma, self.atom = logit, mu, sigma, atom
+    def __init__(self, logit: Tensor, rest: Law, atom: Tensor) -> None:
+        self.logit, self.rest, self.atom = logit, rest, atom
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability at the atom, log-density elsewhere."""
-        spread = functional.logsigmoid(-self.logit) + GaussianLaw(self.mu, self.sigma).log_prob(x)
+        spread = functional.logsigmoid(-self.logit) + self.rest.log_prob(x)
         return torch.where((x - self.atom).abs() < 1e-5, functional.logsigmoid(self.logit), spread)
 
     def mean(self, curve: Curve | None = None) -> Tensor:
-        """Mixture of the atom and the Gaussian's mean."""
+        """Mixture of the atom and the mean of the rest."""
         share = torch.sigmoid(self.logit)
         atom = self.atom if curve is None else curve(self.atom)
-        return share * atom + (1 - share) * GaussianLaw(self.mu, self.sigma).mean(curve)
+        return share * atom + (1 - share) * self.rest.mean(curve)
 
     def draw(self, noise: Noise) -> Tensor:
-        """The atom or the Gaussian; reparameterised in the Gaussian only."""
-        c = self.mu.shape[-1]
-        at_atom = noise.uniform(c) < torch.sigmoid(self.logit)
-        return torch.where(at_atom, self.atom, self.mu + self.sigma * noise.normal(c))
+        """The atom or the rest; reparameterised in the rest only."""
+        at_atom = noise.uniform(self.logit.shape[-1]) < torch.sigmoid(self.logit)
+        return torch.where(at_atom, self.atom, self.rest.draw(noise))
 
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
-        """Gauss-Hermite nodes and the atom."""
-        values, log_weights = GaussianLaw(self.mu, self.sigma).nodes(n - 1)
+        """Nodes of the rest and the atom."""
+        values, log_weights = self.rest.nodes(n - 1)
         atom = self.atom[:, None].expand(*values.shape[:-1], 1)
         log_atom = functional.logsigmoid(self.logit)[..., None]
         log_rest = functional.logsigmoid(-self.logit)[..., None] + log_weights
@@ -336,7 +337,7 @@ class AtomLaw(Law):
 
     def tempered(self, temperature: Tensor) -> AtomLaw:
         """See :class:`Law`."""
-        return AtomLaw(self.logit / temperature, self.mu, self.sigma * temperature, self.atom)
+        return AtomLaw(self.logit / temperature, self.rest.tempered(temperature), self.atom)
 
 
 class SelectedGaussianLaw(Law):

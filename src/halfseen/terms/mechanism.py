@@ -25,8 +25,10 @@ from halfseen.core.units import Units
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
 from halfseen.terms.laws import (
+    AtomLaw,
     CategoricalLaw,
     GaussianLaw,
+    GridLaw,
     Law,
     NodesLaw,
     RoundedLogLaw,
@@ -152,9 +154,16 @@ def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:
     if isinstance(law, CategoricalLaw):
         log_p = law.log_p + _level_scores(mechanism, head, index, missing=True)
         return CategoricalLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), law.flat)
+    if isinstance(law, GridLaw):
+        log_p = _reweighted(law, mechanism, columns)[1]
+        return GridLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), law.values)
+    if isinstance(law, AtomLaw):
+        at_atom, elsewhere = _atom_scores(law, mechanism, head, index)
+        rest = hide(law.rest, mechanism, head, index)
+        return AtomLaw(law.logit + at_atom - elsewhere, rest, law.atom)
     if _closed_form(law, mechanism):
         assert isinstance(law, (GaussianLaw, RoundedLogLaw))
-        return SelectedGaussianLaw(law.mu, law.sigma, *mechanism.coefficients(columns))
+        return SelectedGaussianLaw(law.mu, law.sigma, *_coefficients(mechanism, columns))
     return NodesLaw(*_reweighted(law, mechanism, columns))
 
 
@@ -164,11 +173,30 @@ def log_hidden(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -
     if isinstance(law, CategoricalLaw):
         scores = _level_scores(mechanism, head, index, missing=True)
         return torch.logsumexp(law.log_p + scores, -1)
+    if isinstance(law, AtomLaw):
+        at_atom, elsewhere = _atom_scores(law, mechanism, head, index)
+        log_atom, log_rest = (nn.functional.logsigmoid(v) for v in (law.logit, -law.logit))
+        return torch.logaddexp(log_atom + at_atom, log_rest + elsewhere)
     if _closed_form(law, mechanism):
         assert isinstance(law, (GaussianLaw, RoundedLogLaw))
-        a, b = mechanism.coefficients(columns)
+        a, b = _coefficients(mechanism, columns)
         return SelectedGaussianLaw(law.mu, law.sigma, a, b).log_normalizer()
     return torch.logsumexp(_reweighted(law, mechanism, columns)[1], -1)
+
+
+def _coefficients(mechanism: SelfMasking, columns: list[int]) -> tuple[Tensor, Tensor]:
+    """Slopes and locations; slope 0 where fit saw no hole, as nothing was learned there."""
+    a, b = mechanism.coefficients(columns)
+    return a * mechanism.incomplete[columns], b
+
+
+def _atom_scores(
+    law: AtomLaw, mechanism: SelfMasking, head: Head, index: list[int]
+) -> tuple[Tensor, Tensor]:
+    """Log p(s_j = 0) at the atom, and away from it given z."""
+    a, b = _coefficients(mechanism, [head.columns[i] for i in index])
+    at_atom = mechanism.log_missing(a * (law.atom - b))
+    return at_atom, log_hidden(law.rest, mechanism, head, index)
 
 
 def _closed_form(law: Law, mechanism: SelfMasking) -> bool:
@@ -177,7 +205,7 @@ def _closed_form(law: Law, mechanism: SelfMasking) -> bool:
 
 def _reweighted(law: Law, mechanism: SelfMasking, columns: list[int]) -> tuple[Tensor, Tensor]:
     values, log_weights = law.nodes(32)
-    a, b = mechanism.coefficients(columns)
+    a, b = _coefficients(mechanism, columns)
     margin = a[..., None] * (values - b[..., None])
     return values, log_weights + mechanism.log_missing(margin)
 

@@ -168,7 +168,7 @@ class AtomHead(NumericHead):
         """See :class:`Head`."""
         mu = raw[..., : len(self.columns)]
         sigma = self.scale(raw[..., : self.n_gaussian])
-        return AtomLaw(raw[..., self.n_gaussian :], mu, sigma, self.atom)
+        return AtomLaw(raw[..., self.n_gaussian :], GaussianLaw(mu, sigma), self.atom)
 
 
 class GridHead(Head):
