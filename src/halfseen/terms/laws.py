@@ -332,8 +332,7 @@ class AtomLaw(Law):
 
     def select(self, index: list[int]) -> AtomLaw:
         """See :class:`Law`."""
-        mu, sigma = self.mu[..., index], self.sigma[..., index]
-        return AtomLaw(self.logit[..., index], mu, sigma, self.atom[index])
+        return AtomLaw(self.logit[..., index], self.rest.select(index), self.atom[index])
 
     def tempered(self, temperature: Tensor) -> AtomLaw:
         """See :class:`Law`."""

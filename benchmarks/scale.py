@@ -1,0 +1,68 @@
+"""Fit at defaults on a large table: time and peak memory, one JSON line.
+
+Run as ``python benchmarks/scale.py --rows 20000 --columns 20``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from halfseen.experiments.runner import machine, versions
+from halfseen.methods.miwae import MIWAEImputer
+from halfseen.methods.not_miwae import NotMIWAEImputer
+
+METHODS = {"miwae": MIWAEImputer, "not-miwae": NotMIWAEImputer}
+
+
+def make_table(n_rows: int, n_columns: int, seed: int) -> np.ndarray:
+    """A nonlinear table of rank five with 30 % of its cells missing."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n_rows, 5))
+    signal = np.tanh(z @ rng.normal(size=(5, n_columns))) + 0.3 * z @ rng.normal(
+        size=(5, n_columns)
+    )
+    table = signal + 0.2 * rng.normal(size=signal.shape)
+    return np.where(rng.random(table.shape) < 0.3, np.nan, table)
+
+
+def main() -> None:
+    """Measure one method in this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", choices=METHODS, default="miwae")
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--columns", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/scale.jsonl")
+    options = parser.parse_args()
+    table = make_table(options.rows, options.columns, 0)
+    start = time.perf_counter()
+    imputer = METHODS[options.method](random_state=0).fit(table)
+    fitted = time.perf_counter()
+    imputer.transform(table[:1000])
+    record = {
+        "method": options.method,
+        "rows": options.rows,
+        "columns": options.columns,
+        "fit_seconds": round(fitted - start, 2),
+        "transform_1000_rows_seconds": round(time.perf_counter() - fitted, 2),
+        "steps": imputer.n_iter_,
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 3),
+        "load": round(os.getloadavg()[0], 2),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    line = json.dumps(record)
+    sys.stdout.write(line + "\n")
+    with options.out.open("a") as sink:
+        sink.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
