@@ -67,7 +67,7 @@ def test_categories_and_curved_columns():
 def test_effects_of_a_linear_mechanism_are_its_coefficients():
     mechanism = LinearMechanism()
     mechanism.bind(SPEC, torch.tensor([True, False, True, True]), 2, GENERATOR)
-    table = mechanism.summary(SPEC, {"city": ["Oslo", "Rome", "Bern"]})
+    table = mechanism.summary(SPEC, levels={"city": ["Oslo", "Rome", "Bern"]})
     assert table.index.tolist() == ["age", "city", "income"]
     assert table.columns.tolist()[2:5] == ["city=Oslo", "city=Rome", "city=Bern"]
     wanted = -mechanism.weight.detach().mean(0).T[[0, 2, 3]].double().numpy()

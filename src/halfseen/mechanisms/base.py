@@ -8,13 +8,19 @@ axis of members, the independent starts of one fit.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from halfseen.core.spec import DataSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from halfseen.core.units import Units
 
 __all__ = ["LogitMechanism", "Mechanism"]
 
@@ -88,6 +94,35 @@ class Mechanism(nn.Module, ABC):
         Tensor of shape () or (members,)
         """
         return torch.zeros(())
+
+    def summary(
+        self,
+        spec: DataSpec,
+        units: Units | None = None,
+        levels: Mapping[str, list[Any]] | None = None,
+    ) -> pd.DataFrame:
+        """What was learned, as a table; by default the size of every parameter.
+
+        Parameters
+        ----------
+        spec : DataSpec
+            The columns.
+        units : Units, optional
+            For statements in data units.
+        levels : mapping of str to list, optional
+            Categories by column.
+
+        Returns
+        -------
+        DataFrame
+        """
+        import pandas as pd
+
+        rows = [
+            {"parameter": name, "shape": tuple(p.shape), "mean": float(p.detach().mean())}
+            for name, p in self.named_parameters()
+        ]
+        return pd.DataFrame(rows, columns=["parameter", "shape", "mean"])
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, so that a saved model can make the mechanism again."""

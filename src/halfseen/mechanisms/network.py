@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,8 @@ from halfseen.mechanisms.summary import effect_summary
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from halfseen.core.units import Units
 
 __all__ = ["LinearMechanism", "MLPMechanism"]
 
@@ -51,7 +54,12 @@ class LinearMechanism(LogitMechanism):
         """Logits of s = 1 from features of shape (members, K, B, F)."""
         return features @ self.weight[:, None] + self.bias[:, None, None]
 
-    def summary(self, spec: DataSpec, levels: dict[str, list[Any]] | None = None) -> pd.DataFrame:
+    def summary(
+        self,
+        spec: DataSpec,
+        units: Units | None = None,
+        levels: Mapping[str, list[Any]] | None = None,
+    ) -> pd.DataFrame:
         """Effect of each feature on the logit of a missing cell, see ``effect_summary``."""
         return effect_summary(self, spec, levels)
 
@@ -102,7 +110,12 @@ class MLPMechanism(LogitMechanism):
         inside = torch.tanh(features @ self.weight_in[:, None] + self.bias_in[:, None, None])
         return inside @ self.weight_out[:, None] + self.bias_out[:, None, None]
 
-    def summary(self, spec: DataSpec, levels: dict[str, list[Any]] | None = None) -> pd.DataFrame:
+    def summary(
+        self,
+        spec: DataSpec,
+        units: Units | None = None,
+        levels: Mapping[str, list[Any]] | None = None,
+    ) -> pd.DataFrame:
         """Effect of each feature on the logit of a missing cell, see ``effect_summary``."""
         return effect_summary(self, spec, levels)
 

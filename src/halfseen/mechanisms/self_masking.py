@@ -257,10 +257,13 @@ class SelfMasking(Mechanism):
         return gap
 
     def summary(
-        self, spec: DataSpec, units: Units, levels: Mapping[str, list[Any]] | None = None
+        self,
+        spec: DataSpec,
+        units: Units | None = None,
+        levels: Mapping[str, list[Any]] | None = None,
     ) -> pd.DataFrame:
         """What was learned, in data units; see ``self_masking_summary``."""
-        return self_masking_summary(self, spec, units, levels)
+        return self_masking_summary(self, spec, units or Units.identity(spec), levels)
 
 
 def _inverse_softplus(value: float) -> float:

@@ -371,6 +371,6 @@ class FittedMechanism:
         self._imputer = imputer
 
     def summary(self) -> Any:
-        """A pandas DataFrame: per incomplete column, which values go missing and how sharply."""
-        units = self._imputer.units_
-        return self.module.summary(units.spec, units)  # type: ignore[operator]
+        """A pandas DataFrame: for self-masking a row per column, in the table's own units."""
+        units, levels = self._imputer.units_, self._imputer.codec_.levels
+        return self.module.summary(units.spec, units, levels)
