@@ -165,7 +165,7 @@ class LatentImputer(BaseImputer):
         self.units_ = self._choose_units(values, spec)
         x = self.units_.to_model(values)
         self.floor_ = noise_floors(x, spec, self.noise_floor)
-        self.repeats_ = find_repeats(x, spec, self.repeats)
+        self.repeats_ = find_repeats(x, values, spec, self.repeats)
         self.incomplete_ = np.isnan(values).any(0)
         self.range_ = _seen_range(x)
         self._make(spec)
@@ -257,7 +257,8 @@ class LatentImputer(BaseImputer):
 
     def _to_data(self, x: Tensor) -> np.ndarray:
         columns = list(range(x.shape[-1]))
-        return self.units_.finish(self.units_.natural(x, columns).cpu().numpy())
+        data = self.units_.finish(self.units_.natural(x, columns).cpu().numpy())
+        return self.repeats_.snap(x.cpu().numpy(), data)
 
     def quantile(self, X: Any, q: float) -> Any:
         """Complete a table with a quantile of each missing cell's predictive law.

@@ -20,6 +20,8 @@ __all__ = ["NO_REPEATS", "Repeats", "find_repeats"]
 MOST_VALUES, SEEN_EACH = 40, 10
 # An atom holds at least this share of the seen cells.
 ATOM_SHARE = 0.1
+# How near to an atom a draw counts as the atom, in model units.
+ATOM_REACH = 1e-5
 
 
 @dataclass(frozen=True)
@@ -32,31 +34,58 @@ class Repeats:
         Columns with few distinct values, and these.
     atom : dict of int to float
         Columns with one frequent value, and it.
+    exact : dict of int to list of float
+        The same values in data units, as they stand in the table.
     """
 
     grid: dict[int, list[float]] = field(default_factory=dict)
     atom: dict[int, float] = field(default_factory=dict)
+    exact: dict[int, list[float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists: JSON has no whole numbers as keys."""
-        return {"grid": list(self.grid.items()), "atom": list(self.atom.items())}
+        return {name: list(getattr(self, name).items()) for name in ("grid", "atom", "exact")}
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Repeats:
         """Inverse of :meth:`to_json`."""
-        return cls(dict(map(tuple, state["grid"])), dict(map(tuple, state["atom"])))
+        return cls(*(dict(map(tuple, state[name])) for name in ("grid", "atom", "exact")))
+
+    def snap(self, x: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """Give repeated values back as they stand in the table, to the last bit.
+
+        Parameters
+        ----------
+        x, data : array of shape (..., p)
+            Draws in model units, and the same in data units.
+
+        Returns
+        -------
+        array of shape (..., p)
+        """
+        for j, values in self.exact.items():
+            known = np.asarray(values)
+            if j in self.atom:
+                at_atom = np.abs(x[..., j] - self.atom[j]) < ATOM_REACH
+                data[..., j] = np.where(at_atom, known[0], data[..., j])
+            else:
+                middles = (known[1:] + known[:-1]) / 2
+                data[..., j] = known[np.searchsorted(middles, data[..., j])]
+        return data
 
 
 NO_REPEATS = Repeats()
 
 
-def find_repeats(x: np.ndarray, spec: DataSpec, setting: str = "auto") -> Repeats:
+def find_repeats(
+    x: np.ndarray, values: np.ndarray, spec: DataSpec, setting: str = "auto"
+) -> Repeats:
     """Which numeric columns repeat their values.
 
     Parameters
     ----------
-    x : array of shape (n, p)
-        Model units, NaN where missing.
+    x, values : array of shape (n, p)
+        Model units and data units, NaN where missing.
     spec : DataSpec
         The columns.
     setting : {"auto", "none"}
@@ -65,7 +94,7 @@ def find_repeats(x: np.ndarray, spec: DataSpec, setting: str = "auto") -> Repeat
     Examples
     --------
     >>> x = np.c_[np.arange(200.0), np.arange(200) % 4, np.maximum(np.arange(-99.0, 101), 0)]
-    >>> found = find_repeats(x, DataSpec.continuous(3))
+    >>> found = find_repeats(x, x, DataSpec.continuous(3))
     >>> found.grid, found.atom
     ({1: [0.0, 1.0, 2.0, 3.0]}, {2: 0.0})
     """
@@ -76,9 +105,12 @@ def find_repeats(x: np.ndarray, spec: DataSpec, setting: str = "auto") -> Repeat
         return found
     for j in spec.where(*NUMERIC):
         seen = x[~np.isnan(x[:, j]), j].astype(np.float32)
-        values, counts = np.unique(seen, return_counts=True)
-        if len(values) <= MOST_VALUES and len(seen) >= SEEN_EACH * len(values):
-            found.grid[j] = [float(v) for v in values]
+        places, first, counts = np.unique(seen, return_index=True, return_counts=True)
+        exact = values[~np.isnan(values[:, j]), j][first]
+        if len(places) <= MOST_VALUES and len(seen) >= SEEN_EACH * len(places):
+            found.grid[j] = [float(v) for v in places]
+            found.exact[j] = [float(v) for v in exact]
         elif counts.max() >= max(ATOM_SHARE * len(seen), SEEN_EACH):
-            found.atom[j] = float(values[counts.argmax()])
+            found.atom[j] = float(places[counts.argmax()])
+            found.exact[j] = [float(exact[counts.argmax()])]
     return found

@@ -377,14 +377,15 @@ class SelectedGaussianLaw(Law):
         return mean + self.sigma / self.r * noise.normal(c)
 
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
-        """Gauss-Hermite nodes around the law's own mean and spread, reweighted."""
-        ratio = log_ndtr_ratio(self.t)
-        shrink = (ratio * (self.t + ratio)) * (self.sigma * self.a / self.r) ** 2
-        spread = self.sigma * torch.sqrt((1 - shrink).clamp(1e-3, 1.0))
-        center = GaussianLaw(self.mean(), 1.2 * spread)
-        values, log_weight = center.nodes(n)
-        log_mass = log_weight + _last_axis(self, values) - _last_axis(center, values)
-        return values, log_mass - torch.logsumexp(log_mass, -1, keepdim=True)
+        """Gauss-Hermite nodes of the probit's latent, by inversion, times nodes of x given it."""
+        outer, log_outer = (v.to(self.t) for v in normal_nodes(max(n // 2, 8)))
+        inner, log_inner = (v.to(self.t) for v in normal_nodes(6))
+        latent = _truncated_normal(self.t[..., None], torch.special.ndtr(outer))
+        gain = (self.sigma**2 * self.a / self.r)[..., None]
+        mean = self.mu[..., None] + gain * (latent - self.t[..., None])
+        values = (mean[..., None] + (self.sigma / self.r)[..., None, None] * inner).flatten(-2)
+        log_weight = (log_outer[:, None] + log_inner).flatten()
+        return values, log_weight.expand(values.shape)
 
     def select(self, index: list[int]) -> SelectedGaussianLaw:
         """See :class:`Law`."""
@@ -418,6 +419,7 @@ class NodesLaw(Law):
         cumulative = self.log_weights.exp().cumsum(-1)
         middle = cumulative - 0.5 * self.log_weights.exp()
         right = (u > middle).sum(-1, keepdim=True).clamp(1, self.values.shape[-1] - 1)
+        middle = middle.expand(*right.shape[:-1], -1)
         p0, p1 = middle.gather(-1, right - 1), middle.gather(-1, right)
         shape = right.shape
         x0 = self.values.expand(*shape[:-1], -1).gather(-1, right - 1)
@@ -453,9 +455,6 @@ def _curved(curve: Curve, values: Tensor) -> Tensor:
     """Apply a curve that acts on columns (last axis) to nodes (last axis)."""
     return curve(values.movedim(-1, 0)).movedim(0, -1)
 
-
-def _last_axis(law: Law, values: Tensor) -> Tensor:
-    return law.log_prob(values.movedim(-1, 0)).movedim(0, -1)
 
 
 def _node_mean(law: Law, curve: Curve, n: int) -> Tensor:
