@@ -127,7 +127,7 @@ def test_text_of_draws_stacks(tmp_path):
     draws = [codec.restore(source.table, np.full((2, 1), value)) for value in (0.5, 0.25)]
     texts = [completed_text(draw, source.text, source.missing) for draw in draws]
     write_table(path, draws_table(texts))
-    assert path.read_text() == "draw,x\n0,1.50\n0,0.5\n1,1.50\n1,0.25\n"
+    assert path.read_text() == "draw,x\n1,1.50\n1,0.5\n2,1.50\n2,0.25\n"
     with pytest.raises(ValueError, match="Expected one shape"):
         completed_text(draws_table(draws), source.text, source.missing)
     with pytest.raises(SettingError, match="Expected both or none"):
@@ -193,7 +193,7 @@ def test_draws_table(make):
     names = list(long.column_names if isinstance(long, pa.Table) else long.columns)
     assert names == ["draw", "x"]
     frame = long if isinstance(long, pd.DataFrame) else long.to_pandas()
-    assert frame["draw"].tolist() == [0, 0, 1, 1]
+    assert frame["draw"].tolist() == [1, 1, 2, 2]
     assert frame["x"].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 

@@ -110,7 +110,7 @@ def write_table(
 
 
 def draws_table(tables: Sequence[Any]) -> Any:
-    """Stack completed tables into a long one, whose first column counts the draws from 0.
+    """Stack completed tables into a long one, whose first column counts the draws from 1.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def draws_table(tables: Sequence[Any]) -> Any:
     >>> import pandas as pd
     >>> draws_table([pd.DataFrame({"x": [1.0]}), pd.DataFrame({"x": [2.0]})])
        draw    x
-    0     0  1.0
-    0     1  2.0
+    0     1  1.0
+    0     2  2.0
     """
     if len(tables) == 0:
         raise ValueError("Got no tables. Expected at least one draw.")
@@ -255,7 +255,7 @@ def _draw_name(names: Sequence[Any]) -> str:
 
 def _long_arrow(tables: Sequence[Any]) -> pa.Table:
     name = _draw_name(tables[0].column_names)
-    draw = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
+    draw = np.repeat(np.arange(1, len(tables) + 1), [table.num_rows for table in tables])
     # Drawn categories can widen a dictionary, so types may differ between draws.
     joined = pa.concat_tables(tables, promote_options="permissive")
     return joined.add_column(0, name, pa.array(draw))
@@ -265,7 +265,7 @@ def _long_pandas(tables: Sequence[Any]) -> Any:
     import pandas as pd
 
     joined = pd.concat(tables)
-    draw = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    draw = np.repeat(np.arange(1, len(tables) + 1), [len(table) for table in tables])
     joined.insert(0, _draw_name(joined.columns), draw)
     return joined
 
@@ -273,6 +273,6 @@ def _long_pandas(tables: Sequence[Any]) -> Any:
 def _long_polars(tables: Sequence[Any]) -> Any:
     import polars as pl
 
-    draw = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    draw = np.repeat(np.arange(1, len(tables) + 1), [len(table) for table in tables])
     joined = pl.concat(tables, how="vertical_relaxed")
     return joined.insert_column(0, pl.Series(_draw_name(joined.columns), draw))

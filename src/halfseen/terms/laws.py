@@ -398,10 +398,19 @@ class SelectedGaussianLaw(Law):
 
 
 class NodesLaw(Law):
-    """A law known by its nodes: what is left of ``base`` after reweighting by a mechanism."""
+    """A law known by its nodes: what is left of another after reweighting by a mechanism.
 
-    def __init__(self, values: Tensor, log_weights: Tensor) -> None:
-        self.values = values
+    Few nodes integrate well but draw too widely; ``finer`` gives the law of one column, by its
+    place, with enough nodes to draw from.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        log_weights: Tensor,
+        finer: Callable[[int], NodesLaw] | None = None,
+    ) -> None:
+        self.values, self.finer = values, finer
         self.log_weights = log_weights - torch.logsumexp(log_weights, -1, keepdim=True)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -415,6 +424,10 @@ class NodesLaw(Law):
 
     def draw(self, noise: Noise) -> Tensor:
         """Inversion of the distribution function, linear between nodes."""
+        if self.finer is not None:
+            # Column by column, as many nodes for all of them at once would fill the memory.
+            columns = range(self.values.shape[-2])
+            return torch.cat([self.finer(i).draw(noise) for i in columns], -1)
         u = noise.uniform(self.values.shape[-2])[..., None]
         cumulative = self.log_weights.exp().cumsum(-1)
         middle = cumulative - 0.5 * self.log_weights.exp()
@@ -433,7 +446,12 @@ class NodesLaw(Law):
 
     def select(self, index: list[int]) -> NodesLaw:
         """See :class:`Law`."""
-        return NodesLaw(self.values[..., index, :], self.log_weights[..., index, :])
+        finer = self.finer
+        return NodesLaw(
+            self.values[..., index, :],
+            self.log_weights[..., index, :],
+            None if finer is None else lambda i: finer(index[i]),
+        )
 
     def tempered(self, temperature: Tensor) -> NodesLaw:
         """See :class:`Law`."""
@@ -454,7 +472,6 @@ def _softened(log_p: Tensor, temperature: Tensor) -> Tensor:
 def _curved(curve: Curve, values: Tensor) -> Tensor:
     """Apply a curve that acts on columns (last axis) to nodes (last axis)."""
     return curve(values.movedim(-1, 0)).movedim(0, -1)
-
 
 
 def _node_mean(law: Law, curve: Curve, n: int) -> Tensor:

@@ -164,7 +164,8 @@ def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:
     if _closed_form(law, mechanism):
         assert isinstance(law, (GaussianLaw, RoundedLogLaw))
         return SelectedGaussianLaw(law.mu, law.sigma, *_coefficients(mechanism, columns))
-    return NodesLaw(*_reweighted(law, mechanism, columns))
+    finer = lambda i: NodesLaw(*_reweighted(law.select([i]), mechanism, [columns[i]], 128))  # noqa: E731
+    return NodesLaw(*_reweighted(law, mechanism, columns), finer)
 
 
 def log_hidden(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Tensor:
@@ -203,8 +204,10 @@ def _closed_form(law: Law, mechanism: SelfMasking) -> bool:
     return mechanism.link == "probit" and isinstance(law, (GaussianLaw, RoundedLogLaw))
 
 
-def _reweighted(law: Law, mechanism: SelfMasking, columns: list[int]) -> tuple[Tensor, Tensor]:
-    values, log_weights = law.nodes(32)
+def _reweighted(
+    law: Law, mechanism: SelfMasking, columns: list[int], n: int = 32
+) -> tuple[Tensor, Tensor]:
+    values, log_weights = law.nodes(n)
     a, b = _coefficients(mechanism, columns)
     margin = a[..., None] * (values - b[..., None])
     return values, log_weights + mechanism.log_missing(margin)
