@@ -88,7 +88,7 @@ def test_draws_go_to_numbered_files_or_to_a_long_one(table, tmp_path):
     assert run("impute", table, "-o", long, "--long", *words).exit_code == 0
     header, *rows = rows_of(long)
     assert header == ["draw", "id", "age", "city", "score"]
-    assert [row[1:] for row in rows if row[0] == "1"] == rows_of(files[1])[1:]
+    assert [row[1:] for row in rows if row[0] == "1"] == rows_of(files[0])[1:]
 
 
 def test_other_formats(table, tmp_path):

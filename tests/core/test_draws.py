@@ -92,7 +92,7 @@ def test_weighted_quantiles_and_resamples():
     draws = Draws(x, x[..., 0])
     for q in (0.1, 0.5, 0.9):
         expected = torch.full((2, 1), stats.norm.ppf(q, 1), dtype=torch.float32)
-        torch.testing.assert_close(draws.quantile(q), expected, atol=0.2, rtol=0)
+        torch.testing.assert_close(draws.quantile(q), expected, atol=0.3, rtol=0)
     torch.testing.assert_close(draws.mean(), torch.ones(2, 1), atol=0.12, rtol=0)
     many = draws.resample(4000, generator)
     torch.testing.assert_close(many.mean(0), draws.mean(), atol=0.08, rtol=0)
@@ -112,6 +112,6 @@ def test_masked_sums_ignore_what_is_not_a_number():
     values = torch.tensor([[1.0, float("nan"), float("-inf")]], requires_grad=True)
     total = masked_sum(values, torch.tensor([[1.0, 0.0, 0.0]]))
     total.sum().backward()
-    assert float(total) == 1.0
+    assert float(total.detach()) == 1.0
     torch.testing.assert_close(values.grad, torch.tensor([[1.0, 0.0, 0.0]]))
     assert float(log_mean_exp(torch.full((4,), -1e4), 0)) == pytest.approx(-1e4)

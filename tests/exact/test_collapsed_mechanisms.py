@@ -1,4 +1,4 @@
-"""The missing cell integrated out: each form against integration by scipy, and against sampling."""
+"""The missing cell integrated out: each form against scipy's integrals and against sampling."""
 
 import math
 
@@ -55,7 +55,11 @@ def numeric_truth(density, atoms, a, link, n_moments=3):
         part = sum(p * gone(v) * v**power for v, p in atoms)
         if density is not None:
             part += integrate.quad(
-                lambda v, k=power: v**k * density(v) * gone(v), -60, 60, points=[0, PLACE], limit=500
+                lambda v, k=power: v**k * density(v) * gone(v),
+                -60,
+                60,
+                points=[0, PLACE],
+                limit=500,
             )[0]
         total.append(part)
     mean = total[1] / total[0]
@@ -194,7 +198,9 @@ def test_categorical_columns():
         posterior = joint / joint.sum(-1, keepdim=True)
         hidden = column_laws(term.complete(decoded))
         torch.testing.assert_close(hidden.log_p[0, :, 0, j, :width].exp(), posterior)
-        draws = hidden.draw(DoubleNoise(torch.Generator().manual_seed(2), (1, 3, 20_000)))[0, ..., j]
+        draws = hidden.draw(DoubleNoise(torch.Generator().manual_seed(2), (1, 3, 20_000)))[
+            0, ..., j
+        ]
         for level in range(width):
             share = (draws == level).double().mean(-1)
             torch.testing.assert_close(share, posterior[:, level], atol=0.016, rtol=0)
@@ -368,7 +374,9 @@ def test_the_filler_does_not_enter_the_mechanism(make, value):
         mechanism.bind(SPEC, torch.tensor([True, True]), 1, torch.Generator().manual_seed(0))
         term = SampledTerm(mechanism.double(), SPEC)
     full = with_term(model, term).requires_grad_(True)
-    filled = Batch(torch.where(batch.s > 0, batch.x, torch.full_like(batch.x, value)), batch.s, batch.s)
+    filled = Batch(
+        torch.where(batch.s > 0, batch.x, torch.full_like(batch.x, value)), batch.s, batch.s
+    )
     results = []
     for rows in (batch, filled):
         full.zero_grad()

@@ -164,7 +164,10 @@ def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:
     if _closed_form(law, mechanism):
         assert isinstance(law, (GaussianLaw, RoundedLogLaw))
         return SelectedGaussianLaw(law.mu, law.sigma, *_coefficients(mechanism, columns))
-    finer = lambda i: NodesLaw(*_reweighted(law.select([i]), mechanism, [columns[i]], 128))  # noqa: E731
+
+    def finer(i: int) -> NodesLaw:
+        return NodesLaw(*_reweighted(law.select([i]), mechanism, [columns[i]], 128))
+
     return NodesLaw(*_reweighted(law, mechanism, columns), finer)
 
 

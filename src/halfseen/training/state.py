@@ -26,6 +26,7 @@ class BestState:
         self.module, self.n_members = module, n_members
         self.copies: list[Tensor] | None = None
         self.scores: Tensor | None = None
+        self.mean = -torch.inf
         self.stale = 0
 
     def keep(self) -> None:
@@ -37,10 +38,11 @@ class BestState:
         score = torch.where(torch.isnan(score), torch.full_like(score, -torch.inf), score)
         if self.copies is None or self.scores is None:
             self.keep()
-            self.scores = score
+            self.scores, self.mean = score, float(score.mean())
             return True
         better = score > self.scores
-        overall = bool(score.mean() > self.scores.mean())
+        overall = float(score.mean()) > self.mean
+        self.mean = max(self.mean, float(score.mean()))
         for p, copy in zip(self.module.parameters(), self.copies, strict=True):
             if self.n_members > 1 and better.dim() and p.shape[:1] == better.shape:
                 copy[better] = p.detach()[better]
