@@ -28,7 +28,11 @@ def pareto_k(top: Tensor) -> Tensor:
     w = torch.exp((top - top[:1]).double())
     excess = (w[:-1] - w[-1:]).flip(0)
     constant = excess[-1] <= 1e-12
-    x = torch.where(constant, torch.linspace(1, 2, n, dtype=excess.dtype)[:, None], excess)
+    x = torch.where(
+        constant,
+        torch.linspace(1, 2, n, dtype=excess.dtype, device=excess.device)[:, None],
+        excess,
+    )
     x = x.clamp_min(1e-30)
     k = (_profile_shape(x) * n + 10 * 0.5) / (n + 10)
     return torch.where(constant, torch.zeros_like(k), k).float()
@@ -38,7 +42,7 @@ def _profile_shape(x: Tensor) -> Tensor:
     """Empirical-Bayes estimate of k from ascending excesses x (n, B)."""
     n = x.shape[0]
     m = 30 + int(n**0.5)
-    i = torch.arange(1, m + 1, dtype=x.dtype)[:, None]
+    i = torch.arange(1, m + 1, dtype=x.dtype, device=x.device)[:, None]
     quartile = x[int(n / 4 + 0.5) - 1]
     b = (1 - torch.sqrt(m / (i - 0.5))) / (3 * quartile) + 1 / x[-1]
     shape = torch.log1p(-b[:, None] * x[None]).mean(1)

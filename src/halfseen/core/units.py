@@ -224,6 +224,11 @@ def _log_offset(column: Any, seen: np.ndarray) -> float:
             f"Column {column.name!r} is declared {column.kind!r} but holds {seen.min():g}. "
             "Expected no negative value; declare it 'continuous' or mend the value."
         )
+    if seen.max() > 1e30:
+        raise ColumnError(
+            f"Column {column.name!r} is declared {column.kind!r} and holds {seen.max():g}. "
+            "Expected at most 1e30; give it in larger units."
+        )
     if column.kind == "count":
         return 1.0
     # Zeros in a positive column are read as "below half of the smallest value seen".

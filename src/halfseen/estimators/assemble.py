@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -78,11 +78,21 @@ class Design:
         _one_of("noise", self.noise, ("column", "row"))
         _one_of("observation", self.observation, ("gaussian", "student"))
         _one_of("gradient", self.gradient, ("total", "stl", "dreg"))
+        _one_of("init", self.init, ("torch", "glorot"))
+        _whole("n_latent", self.n_latent)
+        _whole("n_members", self.n_members)
+        for width in self.hidden:
+            _whole("hidden", width)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise SettingError(f"Got {name}={value!r}. Expected one of {allowed}.")
+
+
+def _whole(name: str, value: Any) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise SettingError(f"Got {name}={value!r}. Expected positive whole numbers.")
 
 
 def make_model(
@@ -165,14 +175,17 @@ def _heads(
     m, noise = design.n_members, design.noise
     special = {*repeats.grid, *repeats.atom}
     numeric = [j for j in spec.where("continuous", "positive", "bounded") if j not in special]
+    # The mean of a heavy tail behind a logarithm is infinite: Student-t is for straight columns.
+    heavy = [j for j in numeric if design.observation == "student" and j not in units.curved]
+    numeric = [j for j in numeric if j not in heavy]
     counts = [j for j in spec.where("count") if j not in special]
     grid, atom = sorted(repeats.grid), sorted(repeats.atom)
     categorical, ordered = spec.where("binary", "nominal"), spec.where("ordered")
-    student = design.observation == "student"
     makers: list[tuple[list[int], Callable[[], Head]]] = [
+        (numeric, lambda: NumericHead(spec, numeric, floor[numeric], m, noise=noise)),
         (
-            numeric,
-            lambda: NumericHead(spec, numeric, floor[numeric], m, noise=noise, student=student),
+            heavy,
+            lambda: NumericHead(spec, heavy, floor[heavy], m, noise=noise, student=True),
         ),
         (counts, lambda: CountHead(spec, counts, floor[counts], m, units, noise=noise)),
         (grid, lambda: GridHead(spec, grid, [repeats.grid[j] for j in grid])),
@@ -187,7 +200,15 @@ def _heads(
                 noise=noise,
             ),
         ),
-        (categorical, lambda: CategoricalHead(spec, categorical)),
-        (ordered, lambda: OrderedHead(spec, ordered, m)),
     ]
-    return [make() for columns, make in makers if columns]
+    heads = [make() for columns, make in makers if columns]
+    heads += [CategoricalHead(spec, group) for group in _by_width(spec, categorical)]
+    return heads + [OrderedHead(spec, group, m) for group in _by_width(spec, ordered)]
+
+
+def _by_width(spec: DataSpec, columns: list[int]) -> list[list[int]]:
+    """Columns of at most 16 categories together, wider ones with those of about their width."""
+    groups: dict[int, list[int]] = {}
+    for j in columns:
+        groups.setdefault(max(4, (spec.columns[j].width - 1).bit_length()), []).append(j)
+    return [groups[size] for size in sorted(groups)]

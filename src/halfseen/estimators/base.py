@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from halfseen.core.spec import DataSpec
+from halfseen.errors import TrainingError
 from halfseen.tables.codec import Encoded, TableCodec
 
 if TYPE_CHECKING:
@@ -116,7 +117,19 @@ class BaseImputer(TransformerMixin, BaseEstimator, ABC):
         encoded = self._encode(X)
         if not encoded.missing.any():
             return self.codec_.restore(X, self._full(encoded.values[:, self._varying]))
-        return self.codec_.restore(X, self._full(self._complete(encoded.values[:, self._varying])))
+        filled = self._full(self._complete(encoded.values[:, self._varying]))
+        return self.codec_.restore(X, self._finite(filled))
+
+    def _finite(self, filled: np.ndarray) -> np.ndarray:
+        """The values, once none of them is NaN: a hole must never pass for an answer."""
+        broken = np.isnan(filled).any(0)
+        if broken.any():
+            names = [self.codec_.spec.names[j] for j in np.flatnonzero(broken)]
+            raise TrainingError(
+                f"The model has no finite answer for columns {names}. Expected numbers; look "
+                "for extreme values there, lower lr, or fit again with another random_state."
+            )
+        return filled
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns, unchanged."""

@@ -19,7 +19,7 @@ from halfseen.training.monitors import held_out_bound, held_out_cells
 __all__ = ["LatentFit"]
 
 # Rows that a monitor looks at: enough for a steady score, few enough to be cheap.
-MONITOR_ROWS = 1000
+MONITOR_ROWS, MONITOR_FLOATS = 1000, 2**24
 # Temperatures that calibration tries.
 TEMPERATURES = [1.0 + 0.1 * i for i in range(21)]
 COARSE = (1.0, 1.5, 2.0, 3.0)
@@ -73,11 +73,7 @@ class LatentFit:
         phase = Phase(
             "model", parameters, self._loss, betas=self.betas, weight_decay=self.weight_decay
         )
-        monitor = self._monitor() if self.validation != "none" else None
-        if monitor is not None and self.calibrate:
-            # States are compared as they will be used: each under its best temperature.
-            plain = monitor
-            monitor = lambda: self._tempered(plain, COARSE).amax(0)  # noqa: E731
+        monitor = self._monitor()
         history = train(self.model, [phase], config, monitor, self.n_members, watcher)
         if self.calibrate:
             self._calibrate()
@@ -89,8 +85,8 @@ class LatentFit:
         A network fits the cells it was shown more closely than those it was not; one number
         mends the spread of all laws (Guo et al. 2017 do so for classifiers).
         """
-        monitor = self._monitor()
-        if monitor is None or self.hidden is None:
+        monitor = self._cell_monitor()
+        if monitor is None:
             return
         scores = self._tempered(monitor, TEMPERATURES).mean(-1)
         self.model.observation.temperature.fill_(TEMPERATURES[int(scores.argmax())])
@@ -117,10 +113,10 @@ class LatentFit:
             # Members share the held-out cells of a large table, to keep memory flat.
             sets = self.n_members if s.numel() < 2**22 else 1
             u = torch.rand(s.shape, generator=self.generator, device=device)
-            low = torch.arange(sets, device=device)[:, None, None] * share % 1.0
-            self.hidden = s * ((u >= low) & (u < low + share))
+            low = torch.arange(sets, device=device)[:, None, None] * share
+            self.hidden = s * ((u - low) % 1.0 < share)
             self.train_s = s - self.hidden
-        elif self.validation == "rows" and share > 0:
+        if self.validation == "rows" and share > 0:
             order = torch.randperm(n, generator=self.generator, device=device)
             held = round(share * n)
             self.held_rows, self.train_at = order[:held], order[held:]
@@ -153,13 +149,39 @@ class LatentFit:
         return named_losses(weighted, self.log_prior(self.model), len(self.train_at))
 
     def _monitor(self) -> Callable[[], Tensor] | None:
-        k = max(30, self.n_importance)
-        if self.hidden is not None and self.hidden.any():
-            at = torch.nonzero(self.hidden.sum((0, 2)))[:, 0][:MONITOR_ROWS]
-            s, hidden = self.train_s[:, None, at], self.hidden[:, None, at]
-            batch = Batch(self.rows.x[at], s, s)
-            return lambda: held_out_cells(self.model, batch, hidden, k, self.seed, self.n_members)
-        if self.held_rows is not None and len(self.held_rows):
-            rows = self.rows.take(self.held_rows[:MONITOR_ROWS])
-            return lambda: held_out_bound(self.model, rows, k, self.seed, self.n_members)
-        return None
+        """What training is watched by."""
+        if self.validation == "rows":
+            return self._row_monitor()
+        cells = self._cell_monitor() if self.validation == "cells" else None
+        if cells is None or not self.calibrate:
+            return cells
+        # States are compared as they will be used: each under its best temperature.
+        return lambda: self._tempered(cells, COARSE).amax(0)
+
+    def _some(self, rows: Tensor) -> Tensor:
+        """Some of the rows at random: as many as a monitor can look at in one piece."""
+        width = max(self.rows.x.shape[1], 2 * self.model.observation.expand.spec.n_features, 64)
+        most = MONITOR_FLOATS // (self.n_members * self._monitor_k * width)
+        generator = new_generator(self.seed, 4, rows.device)
+        order = torch.randperm(len(rows), generator=generator, device=rows.device)
+        return rows[order[: max(20, min(MONITOR_ROWS, most))]]
+
+    @property
+    def _monitor_k(self) -> int:
+        return max(30, self.n_importance)
+
+    def _cell_monitor(self) -> Callable[[], Tensor] | None:
+        if self.hidden is None or not self.hidden.any():
+            return None
+        at = self._some(torch.nonzero(self.hidden.sum((0, 2)))[:, 0])
+        s, hidden = self.train_s[:, None, at], self.hidden[:, None, at]
+        batch = Batch(self.rows.x[at], s, s)
+        return lambda: held_out_cells(
+            self.model, batch, hidden, self._monitor_k, self.seed, self.n_members
+        )
+
+    def _row_monitor(self) -> Callable[[], Tensor] | None:
+        if self.held_rows is None or not len(self.held_rows):
+            return None
+        rows = self.rows.take(self._some(self.held_rows))
+        return lambda: held_out_bound(self.model, rows, self._monitor_k, self.seed, self.n_members)

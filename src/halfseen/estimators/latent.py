@@ -12,9 +12,9 @@ from torch import Tensor
 from halfseen.core.batch import Rows
 from halfseen.core.draws import half_sample_mode
 from halfseen.core.noise import new_generator, seed_from
-from halfseen.core.spec import DataSpec
+from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.units import Units
-from halfseen.errors import AnswerQualityWarning, SettingError
+from halfseen.errors import AnswerQualityWarning, SettingError, TrainingWarning
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.assemble import Design, make_model
 from halfseen.estimators.base import BaseImputer
@@ -31,8 +31,8 @@ from halfseen.training.progress import progress
 __all__ = ["LatentImputer"]
 
 DECISIONS = ("mean", "median", "mode")
-# Draws behind a median, a mode or another quantile.
-N_RULE_DRAWS = 400
+# Draws behind a median, a mode or another quantile, and how many numbers of them at a time.
+N_RULE_DRAWS, DRAW_FLOATS = 400, 2**23
 
 
 class LatentImputer(BaseImputer):
@@ -102,11 +102,7 @@ class LatentImputer(BaseImputer):
 
     def _log_prior(self, model: LatentModel) -> Tensor:
         """Log-density of priors on parameters, summed over members."""
-        return torch.zeros(())
-
-    def _kept_members(self, scores: Tensor | None) -> list[int]:
-        """Members that answer, given their held-out scores."""
-        return list(range(self.n_members))
+        return next(model.parameters()).new_zeros(())
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -153,12 +149,18 @@ class LatentImputer(BaseImputer):
         )
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
-        if self.decision not in DECISIONS:
-            raise SettingError(f"Got decision={self.decision!r}. Expected one of {DECISIONS}.")
+        self._check_settings()
         self.seed_ = seed_from(self.random_state)
         self.n_members_ = self.n_members
         self.n_iter_ = 0
         self.search_ = choose_settings(self, values, spec) if self.search else []
+        if self.search_ and not np.isfinite(self.search_[0]["bound"]):
+            self.search_ = []
+            warnings.warn(
+                f"Got {len(values)} rows, too few to hold some out: search=True chose nothing.",
+                TrainingWarning,
+                stacklevel=3,
+            )
         if spec.n_columns == 0:
             self.history_: list[dict[str, Any]] = []
             return
@@ -170,6 +172,29 @@ class LatentImputer(BaseImputer):
         self.range_ = _seen_range(x)
         self._make(spec)
         self._train(x)
+
+    def _check_settings(self) -> None:
+        """Words and combinations that no other part looks at."""
+        words = {
+            "decision": DECISIONS,
+            "validation": ("cells", "rows", "none"),
+            "schedule": ("one-cycle", "cosine", "constant"),
+        }
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(
+                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
+                )
+        if self.patience is not None and self.validation == "none":
+            raise SettingError(
+                f"Got patience={self.patience} and validation='none'. Patience needs something "
+                "held out: pass validation='cells' or 'rows'."
+            )
+        if self._mechanism() is not None and (self.calibrate or self.validation == "cells"):
+            raise SettingError(
+                "Got a mechanism with calibrate=True or validation='cells'. A held-out cell would "
+                "look like a missing one to it: use validation='rows' or 'none'."
+            )
 
     def _make(self, spec: DataSpec) -> None:
         """A model with fresh parameters."""
@@ -237,18 +262,27 @@ class LatentImputer(BaseImputer):
             return values
         answers, rows = self._answers(), self._rows(values)
         out = self._from_features(answers.means(rows)[0])
-        if decision == "mean":
-            return out
-        draws = answers.draws(rows, N_RULE_DRAWS)
-        if decision == "mode":
-            rule = half_sample_mode(draws)
-        else:
+        if decision != "mean":
+            # Categories without an order keep the most probable one.
+            columns = self.units_.spec.where(*NUMERIC)
+            columns += self.units_.spec.where("ordered") if decision != "mode" else []
+            size = max(1, DRAW_FLOATS // (N_RULE_DRAWS * values.shape[1]))
+            for start in range(0, len(values), size):
+                part = slice(start, start + size)
+                some = Rows(rows.x[part], rows.s[part])
+                rule = self._rule(answers.draws(some, N_RULE_DRAWS), decision)
+                out[part, columns] = rule[:, columns]
+        return out
+
+    def _rule(self, draws: Tensor, decision: str | float) -> np.ndarray:
+        """A summary of draws (R, n, p), in data units."""
+        if decision != "mode":
             q = 0.5 if decision == "median" else float(decision)
-            rule = draws.quantile(q, 0, interpolation="nearest")
-        # Categories without an order keep the most probable one.
-        columns = self.units_.spec.where("continuous", "positive", "bounded", "count")
-        columns += self.units_.spec.where("ordered") if decision != "mode" else []
-        out[:, columns] = self._to_data(rule)[:, columns]
+            return self._to_data(draws.quantile(q, 0, interpolation="nearest"))
+        out = half_sample_mode(torch.from_numpy(self._to_data(draws))).numpy()
+        common = self._to_data(draws.mode(0).values)
+        for j in self.repeats_.grid:
+            out[:, j] = common[:, j]
         return out
 
     def _from_features(self, features: Tensor) -> np.ndarray:
@@ -327,6 +361,7 @@ class LatentImputer(BaseImputer):
             return np.zeros(len(values))
         bound = self._answers().diagnose(self._rows(values)).bound.cpu().numpy()
         jacobian = self.units_.log_jacobian(np.nan_to_num(values))
+        jacobian[self.repeats_.hits(self.units_.to_model(values))] = 0.0
         return bound + np.where(np.isnan(values), 0.0, jacobian).sum(1)
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from halfseen.core.noise import seed_from
 from halfseen.errors import FileFormatError, SettingError
 from halfseen.mechanisms.base import Mechanism
 from halfseen.tables.codec import TableCodec
@@ -33,7 +32,10 @@ def write_model(estimator: Any, path: Path) -> None:
     header = {
         "format": FORMAT,
         "method": type(estimator).__name__,
-        "params": {k: _pack(k, v) for k, v in estimator.get_params(deep=False).items()},
+        "params": {
+            k: _pack(v) if k != "random_state" else _seed(estimator)
+            for k, v in estimator.get_params(deep=False).items()
+        },
         "codec": estimator.codec_.to_json(),
         "facts": facts,
     }
@@ -71,17 +73,26 @@ def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, 
         Arguments that the file cannot hold, such as a mechanism written by the user.
     """
     header, tensors = _open(path)
-    method = methods.get(header.get("method", ""))
+    name = header.get("method")
+    method = methods.get(name) if isinstance(name, str) else None
     if method is None:
         raise FileFormatError(
             f"{path} holds a {header.get('method')!r}, which this version does not have. "
             f"Expected one of {sorted(methods)}."
         )
-    params = {k: _unpack(k, v, overrides) for k, v in header["params"].items()}
-    estimator = method(**{**params, **overrides})
-    estimator.codec_ = TableCodec.from_json(header["codec"])
-    estimator._set_features()
-    estimator._set_state(header["facts"], tensors)
+    try:
+        params = {k: _unpack(k, v, overrides) for k, v in header["params"].items()}
+        estimator = method(**{**params, **overrides})
+        estimator.codec_ = TableCodec.from_json(header["codec"])
+        estimator._set_features()
+        estimator._set_state(header["facts"], tensors)
+    except SettingError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, IndexError) as error:
+        raise FileFormatError(
+            f"{path} does not hold a whole {method.__name__} ({type(error).__name__}: {error}). "
+            "Expected a file written by save()."
+        ) from error
     return estimator
 
 
@@ -100,21 +111,28 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         ) from error
     if text is None:
         raise FileFormatError(f"{path} has no halfseen header. Expected a file written by save().")
-    header = json.loads(text)
-    if header.get("format") != FORMAT:
+    try:
+        header = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise FileFormatError(f"{path} has a broken header ({error}).") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise FileFormatError(
-            f"{path} has format {header.get('format')!r}; this version reads {FORMAT}. "
+            f"{path} is not of format {FORMAT}, which this version reads. "
             "Use the version of halfseen that wrote it, or fit again."
         )
     return header, tensors
 
 
-def _pack(name: str, value: Any) -> Any:
+def _seed(estimator: Any) -> int | None:
+    """The seed of the fit: a generator that the user passed is not touched again."""
+    value = estimator.random_state
+    return value if value is None else int(estimator.seed_)
+
+
+def _pack(value: Any) -> Any:
     """A constructor argument as JSON."""
     if isinstance(value, Mechanism):
         return {"mechanism": type(value).__name__, "settings": value.settings()}
-    if name == "random_state":
-        return None if value is None else seed_from(value)
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     return list(value) if isinstance(value, tuple) else value

@@ -51,6 +51,24 @@ class Repeats:
         """Inverse of :meth:`to_json`."""
         return cls(*(dict(map(tuple, state[name])) for name in ("grid", "atom", "exact")))
 
+    def hits(self, x: np.ndarray) -> np.ndarray:
+        """Cells that have a probability and no density: all of a grid, those at an atom.
+
+        Parameters
+        ----------
+        x : array of shape (n, p)
+            Model units.
+
+        Returns
+        -------
+        bool array of shape (n, p)
+        """
+        out = np.zeros(x.shape, bool)
+        out[:, list(self.grid)] = True
+        for j, atom in self.atom.items():
+            out[:, j] = np.abs(x[:, j] - atom) < ATOM_REACH
+        return out
+
     def snap(self, x: np.ndarray, data: np.ndarray) -> np.ndarray:
         """Give repeated values back as they stand in the table, to the last bit.
 

@@ -25,6 +25,7 @@ __all__ = ["Selection", "Sharpness", "choose_sharpness", "fit_selection"]
 GRID_LOW, GRID_HIGH, GRID_SIZE = -8.0, 12.0, 200
 # Priors weigh as much as this many rows; a skew of this size is ordinary.
 PRIOR_ROWS, SKEW_SPREAD = 20.0, 2.0
+MOST_ROWS = 5000
 # A threshold is believed unless a gradual mechanism is better by more than this, in nats.
 TOLERANCE = 15.0
 
@@ -113,6 +114,10 @@ def fit_selection(
     >>> bool(abs(fit.mean[0]) < 0.25), bool(0.8 < fit.scale[0] < 1.25)
     (True, True)
     """
+    n_rows = len(values)
+    if n_rows > MOST_ROWS:
+        # A law per column needs no more; the choice of rows is fixed.
+        values = values[np.random.default_rng(0).permutation(n_rows)[:MOST_ROWS]]
     seen = ~np.isnan(values)
     mean0, scale0 = _moments(values, seen)
     z = np.where(seen, sign * (values - mean0) / scale0, 0.0)
@@ -127,7 +132,7 @@ def fit_selection(
     return Selection(
         np.where(keep, mean0 + sign * scale0 * mean, mean0),
         np.where(keep, scale0 * scale, scale0),
-        np.where(keep, value * len(values), 0.0),
+        np.where(keep, value * n_rows, 0.0),
     )
 
 

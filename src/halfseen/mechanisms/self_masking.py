@@ -61,7 +61,6 @@ class SelfMasking(Mechanism):
     sign: Tensor
     feature_column: Tensor
     feature_numeric: Tensor
-    feature_sum: Tensor
 
     def __init__(
         self,
@@ -109,9 +108,8 @@ class SelfMasking(Mechanism):
         widths = torch.tensor([column.width for column in spec.columns])
         column = torch.repeat_interleave(torch.arange(spec.n_columns), widths)
         numeric = torch.tensor([not c.categorical for c in spec.columns])
-        self.register_buffer("feature_column", column)
-        self.register_buffer("feature_numeric", numeric[column])
-        self.register_buffer("feature_sum", torch.eye(spec.n_columns)[column])
+        self.register_buffer("feature_column", column, persistent=False)
+        self.register_buffer("feature_numeric", numeric[column], persistent=False)
 
     def known_signs(self, spec: DataSpec) -> np.ndarray:
         """Signs as told by the user, 0 where unknown, shape (p,)."""
@@ -154,6 +152,7 @@ class SelfMasking(Mechanism):
         """
         if sign is not None:
             self.sign.copy_(sign)
+        high, low = high.to(self.sign.device), low.to(self.sign.device)
         self.location.copy_(torch.where(self.sign > 0, high, low))
 
     def log_prior(self) -> Tensor:
@@ -203,7 +202,12 @@ class SelfMasking(Mechanism):
         b = self.location[:, None, None, self.feature_column]
         by_value = score(a * (features - b))
         by_level = features * level[:, None, None, :]
-        return torch.where(self.feature_numeric, by_value, by_level) @ self.feature_sum
+        return self._by_column(torch.where(self.feature_numeric, by_value, by_level))
+
+    def _by_column(self, cells: Tensor) -> Tensor:
+        """Sums of features (..., F) over the columns that they belong to, (..., p)."""
+        out = cells.new_zeros(*cells.shape[:-1], len(self.incomplete))
+        return out.index_add(-1, self.feature_column, cells)
 
     def sample(self, features: Tensor, generator: torch.Generator) -> Tensor:
         """Independent Bernoulli masks; see :meth:`Mechanism.sample`."""
@@ -235,9 +239,9 @@ class SelfMasking(Mechanism):
         gap = self._level_gaps(rows, generator)
         slope = self.slopes().double()
         weight = torch.where(self.feature_numeric, slope[:, self.feature_column], gap)
-        score = (rows * weight[:, None]) @ self.feature_sum.double()
+        score = self._by_column(rows * weight[:, None])
         cells = None if observed is None else observed.reshape(len(rows), -1)
-        numeric = self.feature_sum[self.feature_numeric].sum(0) > 0
+        numeric = self._by_column(self.feature_numeric.double()) > 0
         link = torch.special.ndtr if self.link == "probit" else torch.sigmoid
 
         def probability(u: Tensor) -> Tensor:

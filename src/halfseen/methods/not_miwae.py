@@ -307,7 +307,8 @@ device, verbose
 
     def _choose_starts(self, mechanism: SelfMasking, x: np.ndarray) -> None:
         """Keep the starts that share the signs of the one with the best bound."""
-        rows = Rows.from_values(x, self.device).take(slice(0, CHOICE_ROWS))
+        some = np.random.default_rng(self.seed_).permutation(len(x))[:CHOICE_ROWS]
+        rows = Rows.from_values(x[some], self.device).take(slice(None))
         bounds = held_out_bound(self.model_, rows, 50, self.seed_, self.n_members_)
         self.member_bounds_ = [float(bound) for bound in bounds]
         columns = torch.nonzero(mechanism.incomplete)[:, 0]
@@ -344,6 +345,8 @@ device, verbose
     @property
     def mechanism_(self) -> FittedMechanism:
         """What was learned about why cells are missing."""
+        if not hasattr(self, "model_"):
+            raise SettingError("Got a table without a column that varies: nothing was learned.")
         return FittedMechanism(self)
 
 

@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+# Beyond counts of e^9 an interval is too narrow for float32, and flat enough for its middle.
+LOG_LARGE = 9.0
 Curve = Callable[[Tensor], Tensor]
 
 
@@ -44,7 +46,7 @@ def normal_nodes(n: int) -> tuple[Tensor, Tensor]:
 
 def log_ndtr_ratio(t: Tensor) -> Tensor:
     """phi(t) / Phi(t), stable in both tails."""
-    return torch.exp(-0.5 * t * t - LOG_SQRT_2PI - torch.special.log_ndtr(t))
+    return math.sqrt(2 / math.pi) / torch.special.erfcx(-t / math.sqrt(2))
 
 
 class Law(ABC):
@@ -177,15 +179,21 @@ class RoundedLogLaw(Law):
         return torch.where(count > 0, lower, torch.full_like(lower, -math.inf)), upper
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log-probability of the count; far tails fall back to the density times the width."""
+        """Log-probability of the count; of a large one, the density times the width."""
         lower, upper = self._edges(x)
+        dense = GaussianLaw(self.mu, self.sigma).log_prob(x) - self._log_gap(x)
         a, b = (lower - self.mu) / self.sigma, (upper - self.mu) / self.sigma
         # Mirror so that both limits lie in the lower tail, where log_ndtr is precise.
         flip = (a > 0) & (b > 0)
         low, high = torch.where(flip, -b, a), torch.where(flip, -a, b)
         log_high = torch.special.log_ndtr(high)
         gap = torch.special.log_ndtr(low.clamp_min(-1e4)) - log_high
-        return log_high + torch.log1p(-torch.exp(gap.clamp(max=-1e-6)))
+        exact = log_high + torch.log1p(-torch.exp(gap.clamp(max=-1e-6)))
+        return torch.where(x * self.scale + self.shift > LOG_LARGE, dense, exact)
+
+    def _log_gap(self, x: Tensor) -> Tensor:
+        """Minus the log of the width of a count's interval, in model units."""
+        return x * self.scale + self.shift + torch.log(self.scale)
 
     def mean(self, curve: Curve | None = None) -> Tensor:
         """Mean of the rounded value."""
@@ -239,7 +247,7 @@ class CategoricalLaw(Law):
 
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """The categories themselves."""
-        levels = torch.arange(self.log_p.shape[-1], dtype=self.log_p.dtype)
+        levels = torch.arange(self.log_p.shape[-1]).to(self.log_p)
         return levels.expand(self.log_p.shape), self.log_p
 
     def select(self, index: list[int]) -> CategoricalLaw:

@@ -81,7 +81,12 @@ class MechanismTerm(nn.Module, ABC):
 
 
 class SampledTerm(MechanismTerm):
-    """Any mechanism, scored on sampled missing cells."""
+    """Any mechanism, scored on sampled missing cells.
+
+    Gaussian and Student-t cells are reparameterised. Sampled categories and grid values carry
+    no gradient to their probabilities, as in the published code: for those columns the gradient
+    of log p(s | x) reaches the decoder through the weights alone.
+    """
 
     sees_samples = True
 

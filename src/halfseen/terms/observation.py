@@ -31,10 +31,6 @@ from halfseen.terms.laws import (
 __all__ = ["Decoded", "Decoder", "Head", "Observation"]
 
 
-# A value that pads grids: far from every cell, yet finite, as it meets a zero probability.
-FAR = 1e30
-
-
 class Head(nn.Module, ABC):
     """Columns of one kind: from decoder outputs to a law.
 
@@ -187,9 +183,10 @@ class GridHead(Head):
     def __init__(self, spec: DataSpec, columns: list[int], grids: list[list[float]]) -> None:
         super().__init__(spec, columns)
         place, real = _padded_places([len(grid) for grid in grids])
-        values = torch.full(real.shape, FAR)
-        for i, grid in enumerate(grids):
-            values[i, : len(grid)] = torch.tensor(grid)
+        # Padding repeats the first value: it has no probability, but it meets the same curves.
+        widest = real.shape[1]
+        padded = [[*grid, *grid[:1] * (widest - len(grid))] for grid in grids]
+        values = torch.tensor(padded)
         self.register_buffer("values", values)
         self.register_buffer("place", place)
         self.register_buffer("padding", torch.where(real, 0.0, -math.inf))
@@ -227,6 +224,7 @@ class OrderedHead(Head):
     """Ordered categories: cumulative logits with increasing thresholds per column."""
 
     flat: Tensor
+    real: Tensor
     padding: Tensor
 
     def __init__(self, spec: DataSpec, columns: list[int], n_members: int) -> None:
@@ -235,6 +233,7 @@ class OrderedHead(Head):
         widest = max(widths)
         _, real = _padded_places(widths)
         self.register_buffer("flat", real.flatten())
+        self.register_buffer("real", torch.where(real, 0.0, -math.inf))
         # Padded thresholds are far above: the padded levels get no mass.
         self.register_buffer("padding", torch.where(real[:, 1:], 0.0, 60.0))
         start = torch.linspace(-2, 2, widest - 1) if widest > 2 else torch.zeros(widest - 1)
@@ -246,7 +245,7 @@ class OrderedHead(Head):
         """See :class:`Head`."""
         first, rest = self.gaps[..., :1], functional.softplus(self.gaps[..., 1:])
         thresholds = torch.cat([first, rest], -1).cumsum(-1) + self.padding
-        log_p = ordered_log_probs(raw, thresholds)
+        log_p = ordered_log_probs(raw, thresholds) + self.real
         return CategoricalLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), self.flat)
 
 

@@ -44,7 +44,7 @@ class HideCells:
 
     def __call__(self, s: Tensor, everyone: Tensor, generator: torch.Generator) -> Tensor:
         """What the encoder is shown, (B, p), at most ``s``; ``everyone`` is the whole mask."""
-        if self.share == 0 or self.rate == 0:
+        if self.share == 0 or (self.rate == 0 and self.pattern == "bernoulli"):
             return s
         u = torch.rand(len(s), 2, 1, generator=generator, device=s.device)
         chosen = u[:, 0] < self.share
