@@ -1,0 +1,113 @@
+"""Write the results block of README.md from committed results, so that it quotes nothing else.
+
+python benchmarks/readme.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from report import read, report
+
+HERE = Path(__file__).resolve().parent
+README = HERE.parent / "README.md"
+DETAILS = HERE.parent / "docs" / "results.md"
+START, END = "<!-- results -->", "<!-- /results -->"
+SHORT = {
+    "banknote": "Banknote",
+    "concrete": "Concrete",
+    "wine_red": "Red",
+    "wine_white": "White",
+    "yeast": "Yeast",
+    "breast_cancer_diagnostic": "Breast",
+}
+BEST = {
+    "banknote": 0.57,
+    "concrete": 1.12,
+    "wine_red": 1.07,
+    "wine_white": 0.99,
+    "yeast": 0.77,
+    "breast_cancer_diagnostic": 0.72,
+}
+MASKED = """\
+Cells above the mean of a column are hidden, in the first half of the columns of six UCI tables
+(Table 1 of the not-MIWAE paper). RMSE of the hidden cells in standard deviations of the complete
+table, mean over seeds ± standard error. In *original* units everything is learned from seen
+cells; *published* units leak the true mean and scale, so that filling zeros is the true mean.
+The defaults of not-MIWAE were chosen on these tables, see [docs/choices.md](docs/choices.md)."""
+AT_RANDOM = """\
+Ten tables with 30 % of the cells hidden completely at random (mcar) or depending on other columns
+(mar); a star marks rivals that failed on some tables, where a fallback stands in. Rivals draw 10
+(miceforest) or 20 (gcimpute) times, which alone keeps the coverage of their 90 % intervals under
+0.76 and 0.82; ours draws 150 times."""
+ROWS = {
+    "zero": "zero fill",
+    "mean": "mean",
+    "knn": "KNN",
+    "mice": "MICE (IterativeImputer)",
+    "missforest": "missForest",
+    "miwae-released": "MIWAE, released recipe",
+    "not-miwae-released": "not-MIWAE known sign, released recipe",
+    "miwae": "ours: MIWAE",
+    "not-miwae-unknown": "ours: not-MIWAE, direction unknown",
+    "not-miwae-known": "ours: not-MIWAE, direction known",
+    "oracle": "oracle: true mean of the missing cells",
+}
+
+
+def main() -> None:
+    """Replace the block between the two marks."""
+    text = README.read_text()
+    head, rest = text.split(START)
+    tail = rest.split(END)[-1] if END in rest else rest
+    whole = at_random()
+    # The first sections are the ranks, errors of numbers and errors of categories.
+    short = whole.split("CRPS of hidden")[0].strip()
+    more = "Spread of the draws, coverage and the rest: [docs/results.md](docs/results.md)."
+    block = "\n\n".join([START, self_masking(), short, more, END])
+    README.write_text(head + block + tail)
+    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole]) + "\n")
+
+
+def self_masking() -> str:
+    """RMSE on the six tables of the not-MIWAE paper, in both conventions of units."""
+    lines = (HERE / "results/notmiwae-uci.jsonl").read_text().splitlines()
+    records = pd.DataFrame([json.loads(line) for line in lines])
+    records = records[(records["protocol"] == "hard") & records["value"].notna()]
+    parts = [MASKED]
+    for units in ("original", "published"):
+        parts.append(_table(records[records["units"] == units], units))
+    return "\n\n".join(parts)
+
+
+def _table(records: pd.DataFrame, units: str) -> str:
+    lines = [f"| {units} units | seeds | " + " | ".join(SHORT.values()) + " |"]
+    lines.append("|---|---|" + "---|" * len(SHORT))
+    for row, label in ROWS.items():
+        some = records[records["row"] == row]
+        if some["table"].nunique() == len(SHORT):
+            cells = [_cell(some[some["table"] == table]["value"]) for table in SHORT]
+            seeds = some.groupby("table")["seed"].nunique().min()
+            lines.append(f"| {label} | {seeds} | " + " | ".join(cells) + " |")
+    best = " | ".join(f"{value:.2f}" for value in BEST.values())
+    lines.append(f"| *best published, in published units* | 5 | {best} |")
+    return "\n".join(lines)
+
+
+def _cell(values: pd.Series) -> str:
+    if len(values) < 2:
+        return f"{values.mean():.3f}"
+    return f"{values.mean():.3f} ± {values.sem():.3f}"
+
+
+def at_random() -> str:
+    """The comparison on ten tables with cells hidden at random, whole."""
+    files = [HERE / "results/peers.jsonl", HERE / "results/ours.jsonl"]
+    return AT_RANDOM + "\n\n" + report(read(files)).strip()
+
+
+if __name__ == "__main__":
+    main()
