@@ -25,6 +25,7 @@ def importance_bound(log_w: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> importance_bound(torch.zeros(5, 2))
     tensor([0., 0.])
     """
