@@ -95,7 +95,8 @@ def check_against(truths, term, decoded, *, log_tol=1e-5, mean_tol=1e-4, spread_
 
 def _own_log_observed(term, j):
     features = torch.zeros(1, 1, 1, len(term.mechanism.feature_column), dtype=torch.float64)
-    return term.mechanism.cell_log_prob(features, missing=False)[0, 0, 0, j]
+    seen = torch.ones(len(term.mechanism.incomplete), dtype=torch.float64)
+    return term.mechanism.cell_log_prob(features, seen)[0, 0, 0, j]
 
 
 def column_laws(decoded):

@@ -62,7 +62,8 @@ def missing_probability(mechanism, features):
     """Expected share of missing cells per column."""
     if isinstance(mechanism, LogitMechanism):
         return torch.sigmoid(-mechanism.logits(features)).mean(0)
-    return mechanism.cell_log_prob(features[None, None], missing=True)[0, 0].exp().mean(0)
+    hidden = torch.zeros(len(mechanism.incomplete))
+    return mechanism.cell_log_prob(features[None, None], hidden)[0, 0].exp().mean(0)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.9])
@@ -217,7 +218,8 @@ def test_calibration_serves_all_members():
     mechanism = bound(SelfMasking(), MIXED, n_members=3)
     features = mixed_features(1000)
     mechanism.calibrate(features, 0.25, seeded())
-    p = mechanism.cell_log_prob(features.expand(3, 1, -1, -1), missing=True).exp().mean((1, 2))
+    hidden = torch.zeros(len(mechanism.incomplete))
+    p = mechanism.cell_log_prob(features.expand(3, 1, -1, -1), hidden).exp().mean((1, 2))
     torch.testing.assert_close(p, torch.full_like(p, 0.25), atol=1e-4, rtol=0)
 
 

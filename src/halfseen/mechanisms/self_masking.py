@@ -108,6 +108,7 @@ class SelfMasking(Mechanism):
         widths = torch.tensor([column.width for column in spec.columns])
         column = torch.repeat_interleave(torch.arange(spec.n_columns), widths)
         numeric = torch.tensor([not c.categorical for c in spec.columns])
+        self.plain = bool(numeric.all())
         self.register_buffer("feature_column", column, persistent=False)
         self.register_buffer("feature_numeric", numeric[column], persistent=False)
 
@@ -194,14 +195,18 @@ class SelfMasking(Mechanism):
         """Log p(s = 1 | category), shape (members, 1, 1, levels)."""
         return functional.logsigmoid(-self.level_logits[:, None, None, features])
 
-    def cell_log_prob(self, features: Tensor, *, missing: bool) -> Tensor:
+    def cell_log_prob(self, features: Tensor, s: Tensor) -> Tensor:
         """Log p(s_j | x_j) of every column, from features of shape (members, K, B, F)."""
-        score = self.log_missing if missing else self.log_observed
-        level = functional.logsigmoid(self.level_logits if missing else -self.level_logits)
+        # Both links are symmetric: one evaluation serves seen and missing cells.
+        side = 1 - 2 * s
+        if self.plain:
+            margin = self.slopes()[:, None, None] * (features - self.location[:, None, None])
+            return self.log_missing(side * margin)
+        side = side[..., self.feature_column]
         a = self.slopes()[:, None, None, self.feature_column]
         b = self.location[:, None, None, self.feature_column]
-        by_value = score(a * (features - b))
-        by_level = features * level[:, None, None, :]
+        by_value = self.log_missing(side * a * (features - b))
+        by_level = features * functional.logsigmoid(side * self.level_logits[:, None, None])
         return self._by_column(torch.where(self.feature_numeric, by_value, by_level))
 
     def _by_column(self, cells: Tensor) -> Tensor:
@@ -211,15 +216,13 @@ class SelfMasking(Mechanism):
 
     def sample(self, features: Tensor, generator: torch.Generator) -> Tensor:
         """Independent Bernoulli masks; see :meth:`Mechanism.sample`."""
-        p = self.cell_log_prob(features, missing=True).exp()
+        p = self.cell_log_prob(features, features.new_zeros(len(self.incomplete))).exp()
         u = torch.rand(p.shape, generator=generator, device=p.device, dtype=p.dtype)
         return ((u >= p) | ~self.incomplete).to(p.dtype)
 
     def log_prob(self, s: Tensor, features: Tensor) -> Tensor:
         """Log p(s | x) with sampled missing cells; see :meth:`Mechanism.log_prob`."""
-        seen = self.cell_log_prob(features, missing=False)
-        gone = self.cell_log_prob(features, missing=True)
-        cells = torch.where(s > 0, seen, gone)
+        cells = self.cell_log_prob(features, s)
         return torch.where(self.incomplete, cells, torch.zeros_like(cells)).sum(-1)
 
     @torch.no_grad()
