@@ -52,7 +52,8 @@ def test_it_beats_miwae_where_cells_mask_themselves(seed):
     ours = error(NotMIWAEImputer(direction="high", **SETTINGS, random_state=0), x, holed)
     plain = error(MIWAEImputer(**SETTINGS, random_state=0), x, holed)
     mean = error(MeanImputer(), x, holed)
-    assert ours < 0.85 * plain, (ours, plain, mean)
+    # An answer that forgets the mechanism reaches about half of the plain error.
+    assert ours < 0.46 * plain, (ours, plain, mean)
     assert plain < mean
 
 
