@@ -8,17 +8,14 @@ import torch
 from scipy import integrate, stats
 
 from halfseen.core.noise import Noise
+from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw, ordered_log_probs
 from halfseen.terms.laws import (
-    AtomLaw,
-    CategoricalLaw,
     GaussianLaw,
-    GridLaw,
     NodesLaw,
     RoundedLogLaw,
     SelectedGaussianLaw,
     StudentLaw,
     normal_nodes,
-    ordered_log_probs,
 )
 
 INF = math.inf

@@ -24,16 +24,8 @@ from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
-from halfseen.terms.laws import (
-    AtomLaw,
-    CategoricalLaw,
-    GaussianLaw,
-    GridLaw,
-    Law,
-    NodesLaw,
-    RoundedLogLaw,
-    SelectedGaussianLaw,
-)
+from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw
+from halfseen.terms.laws import GaussianLaw, Law, NodesLaw, RoundedLogLaw, SelectedGaussianLaw
 from halfseen.terms.observation import Decoded, Head
 
 __all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]

@@ -17,16 +17,8 @@ from halfseen.core.noise import Noise
 from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.nn.stacked import StackedLinear, StackedMLP
-from halfseen.terms.laws import (
-    AtomLaw,
-    CategoricalLaw,
-    GaussianLaw,
-    GridLaw,
-    Law,
-    RoundedLogLaw,
-    StudentLaw,
-    ordered_log_probs,
-)
+from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw, ordered_log_probs
+from halfseen.terms.laws import GaussianLaw, Law, RoundedLogLaw, StudentLaw
 
 __all__ = ["Decoded", "Decoder", "Head", "Observation"]
 
