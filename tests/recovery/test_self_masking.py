@@ -68,7 +68,7 @@ def test_it_is_about_equal_where_cells_are_missing_at_random(seed):
 
 
 def test_a_threshold_at_the_mean_moves_answers_above_what_was_seen():
-    """The mean of the missing part is mu + 0.798 sigma (PROTOCOLS 7.5)."""
+    """The mean of the missing part is mu + 0.798 sigma."""
     x, _ = complete(3)
     holed = x.copy()
     holed[x[:, 0] > 0, 0] = np.nan

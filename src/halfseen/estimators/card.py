@@ -21,7 +21,7 @@ class MethodCard:
         One line.
     paper : str
         Where it comes from.
-    mechanism : {"MAR", "MNAR"}
+    mechanism : {"MCAR", "MAR", "MNAR"}
         The weakest assumption about missingness under which it is meant to be right.
     draws : bool
         Whether ``sample`` gives multiple imputations.

@@ -187,14 +187,6 @@ class SelfMasking(Mechanism):
         """log(1 - F(margin)); both links are symmetric."""
         return self.log_missing(-margin)
 
-    def level_log_missing(self, features: slice) -> Tensor:
-        """Log p(s = 0 | category), shape (members, 1, 1, levels)."""
-        return functional.logsigmoid(self.level_logits[:, None, None, features])
-
-    def level_log_observed(self, features: slice) -> Tensor:
-        """Log p(s = 1 | category), shape (members, 1, 1, levels)."""
-        return functional.logsigmoid(-self.level_logits[:, None, None, features])
-
     def cell_log_prob(self, features: Tensor, s: Tensor) -> Tensor:
         """Log p(s_j | x_j) of every column, from features of shape (members, K, B, F)."""
         # Both links are symmetric: one evaluation serves seen and missing cells.

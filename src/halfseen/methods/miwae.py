@@ -189,7 +189,7 @@ class MIWAEImputer(LatentImputer):
 
     @classmethod
     def released(cls, **changes: Any) -> Self:
-        """The authors' settings for tables (PROTOCOLS 2.3 to 2.5): 100 000 steps of batch 16.
+        """The settings of the authors' public code for tables: 100 000 steps of batch 16.
 
         Tanh networks of 128-128, zero-filled input without the mask, Gaussian observation
         without a floor, K = 20 and then 10 000, constant rate, last iterate.

@@ -174,7 +174,7 @@ device, verbose
 
     @classmethod
     def released(cls, **changes: Any) -> Self:
-        """The authors' settings (PROTOCOLS 3.2 to 3.4): sampled logistic mechanism.
+        """The authors' settings in their public code: sampled logistic mechanism.
 
         Tanh networks of 128-128, zero-filled input without the mask, no floor, no priors,
         K = 20 and then 10 000, 100 000 steps of batch 16, last iterate. Missing cells are

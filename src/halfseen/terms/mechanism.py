@@ -35,7 +35,7 @@ __all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]
 class SampledCompletion:
     """Completions that entered a weight: the sampled cells themselves are the answer.
 
-    Once a weight has seen x_mis,k, averaging anything but x_mis,k is biased (DESIGN 2).
+    Once a weight has seen x_mis,k, averaging anything but x_mis,k is biased.
     """
 
     x: Tensor

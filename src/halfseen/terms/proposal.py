@@ -84,5 +84,5 @@ class GaussianProposal(nn.Module):
         if self.linear is not None:
             out = out + self.linear(row)
         mean, raw = out.chunk(2, -1)
-        # Half a log-variance, clipped as in the published encoders (PROTOCOLS 2.3).
+        # Half a log-variance, clipped as in the published encoders.
         return ProposalLaw(mean, 0.5 * raw.clamp(-10.0, 10.0))
