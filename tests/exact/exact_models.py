@@ -79,9 +79,8 @@ class LinearGaussian:
         mean, log_scale = self.posterior()
         if not exact:
             mean, log_scale = 0.3 + 0 * mean, 0.1 + 0 * log_scale
-        return LatentModel(
-            1, AnyProposal(mean, log_scale), self.observation(), mechanism, gradient
-        )
+        terms = {} if mechanism is None else {"mechanism": mechanism}
+        return LatentModel(1, AnyProposal(mean, log_scale), self.observation(), terms, gradient)
 
     def log_marginals(self):
         """Exact log N(x_o; b_o, W_o W_o' + sigma^2 I) of every row."""

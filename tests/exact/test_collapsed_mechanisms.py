@@ -13,6 +13,7 @@ from halfseen.core.spec import Column, DataSpec
 from halfseen.estimators.repeats import Repeats
 from halfseen.mechanisms import LinearMechanism, SelfMasking
 from halfseen.objectives.importance import importance_bound
+from halfseen.terms.completion import Completion
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.mechanism import CollapsedTerm, SampledTerm
 
@@ -66,6 +67,10 @@ def numeric_truth(density, atoms, a, link, n_moments=3):
     return math.log(total[0]), mean, total[2] / total[0] - mean**2
 
 
+def addend(term, decoded, batch):
+    return term(Completion(decoded, batch, None, None), batch)
+
+
 def check_against(truths, term, decoded, *, log_tol=1e-5, mean_tol=1e-4, spread_tol=0.04):
     """A term's log p(s = 0 | z), E[x | z, s = 0] and draws, against (k, column) truths."""
     p = term.mechanism.incomplete.numel()
@@ -83,8 +88,8 @@ def check_against(truths, term, decoded, *, log_tol=1e-5, mean_tol=1e-4, spread_
         others = Batch(torch.zeros(1, p).double(), s, s)
         everything = Batch(others.x, torch.ones_like(s), torch.ones_like(s))
         with torch.no_grad():
-            found = term(decoded, others, None)[0][0, k, 0]
-            seen = term(decoded, everything, None)[0][0, 0, 0]
+            found = addend(term, decoded, others)[0, k, 0]
+            seen = addend(term, decoded, everything)[0, 0, 0]
             own = _own_log_observed(term, j)
         assert float(found - (seen - own)) == pytest.approx(log_gone, abs=log_tol)
         assert float(mean[0, k, 0, j]) == pytest.approx(truth, abs=mean_tol)
@@ -193,7 +198,7 @@ def test_categorical_columns():
         s[0, j] = 0
         x = torch.zeros(1, 2, dtype=torch.float64)
         with torch.no_grad():
-            found = term(decoded, Batch(x, s, s), None)[0][0, :, 0]
+            found = addend(term, decoded, Batch(x, s, s))[0, :, 0]
         other = torch.log1p(-gone[3 if j == 0 else 0])
         torch.testing.assert_close(found, joint.sum(-1).log() + other)
         posterior = joint / joint.sum(-1, keepdim=True)
@@ -208,7 +213,7 @@ def test_categorical_columns():
 
 
 def with_term(model, term):
-    return LatentModel(2, model.proposal, model.observation, term, "total")
+    return LatentModel(2, model.proposal, model.observation, {"mechanism": term}, "total")
 
 
 def rows_with_holes(n=5, p=2):
@@ -227,7 +232,7 @@ def test_collapsed_and_sampled_bounds_agree(link, observation):
     mechanism = a_mechanism(SPEC, link)
     heads = list(model.observation.heads)
     collapsed = with_term(model, CollapsedTerm(mechanism, heads, mechanism.incomplete))
-    sampled = with_term(model, SampledTerm(mechanism, SPEC))
+    sampled = with_term(model, SampledTerm(mechanism))
     with torch.no_grad():
         one, two = (m(batch, noise(60_000, 1)).log_w for m in (collapsed, sampled))
     torch.testing.assert_close(importance_bound(one), importance_bound(two), atol=0.03, rtol=0)
@@ -251,7 +256,7 @@ def test_the_collapsed_bound_is_tighter_at_k_1():
     mechanism = a_mechanism(SPEC)
     heads = list(model.observation.heads)
     collapsed = with_term(model, CollapsedTerm(mechanism, heads, mechanism.incomplete))
-    sampled = with_term(model, SampledTerm(mechanism, SPEC))
+    sampled = with_term(model, SampledTerm(mechanism))
     with torch.no_grad():
         one, two = (m(batch, noise(20_000, 5)).log_w.mean(1)[0] for m in (collapsed, sampled))
     holes = (batch.s == 0).any(1)
@@ -270,7 +275,7 @@ def test_a_constant_mechanism_adds_bernoulli_log_probabilities(link, collapse):
     term = (
         CollapsedTerm(mechanism, heads, mechanism.incomplete)
         if collapse
-        else SampledTerm(mechanism, SPEC)
+        else SampledTerm(mechanism)
     )
     with torch.no_grad():
         plain = model(batch, noise(7, 1))
@@ -300,7 +305,7 @@ def test_columns_that_fit_saw_whole_keep_their_law():
     batch = rows_with_holes()
     alone = Batch(batch.x[..., :1], batch.s[..., :1], batch.s[..., :1])
     with torch.no_grad():
-        whole = term(decoded, batch, None)[0]
+        whole = addend(term, decoded, batch)
         first = mechanism.log_observed(mechanism.margin(alone.x, [0]))[..., 0]
     seen = alone.s[:, 0] > 0
     torch.testing.assert_close(whole[0, 0, seen], first[0, 0, seen])
@@ -325,7 +330,7 @@ def test_averaging_decoder_means_is_biased_and_averaging_samples_is_not():
     _, truth, _ = _threshold_truth(20.0, 1.0)
     zero = torch.zeros(1, 1).double()
     batch = Batch(zero, zero, zero)
-    sampled = with_term(model, SampledTerm(mechanism, spec))
+    sampled = with_term(model, SampledTerm(mechanism))
     collapsed = with_term(model, CollapsedTerm(mechanism, [head], mechanism.incomplete))
     from halfseen.core.units import Units
 
@@ -369,11 +374,11 @@ def test_the_filler_does_not_enter_the_mechanism(make, value):
     if make == "collapsed":
         term = CollapsedTerm(mechanism, list(model.observation.heads), mechanism.incomplete)
     elif make == "sampled":
-        term = SampledTerm(mechanism, SPEC)
+        term = SampledTerm(mechanism)
     else:
         mechanism = LinearMechanism()
         mechanism.bind(SPEC, torch.tensor([True, True]), 1, torch.Generator().manual_seed(0))
-        term = SampledTerm(mechanism.double(), SPEC)
+        term = SampledTerm(mechanism.double())
     full = with_term(model, term).requires_grad_(True)
     filled = Batch(
         torch.where(batch.s > 0, batch.x, torch.full_like(batch.x, value)), batch.s, batch.s

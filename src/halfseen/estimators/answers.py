@@ -105,11 +105,9 @@ class Answers:
         n_chunks = -(-self.n_importance // self.chunk)
         rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
         for weighted in self._stream(batch):
-            payload = weighted.z
-            if self.model.keeps_cells:
-                payload = weighted.completion.draw(noise, batch.x.shape[-1])
-            rule.update(weighted.log_w, payload)
-        if self.model.keeps_cells:
+            completion = weighted.completion
+            rule.update(weighted.log_w, completion.cells if completion.in_weight else weighted.z)
+        if completion.in_weight:
             return rule.kept
         return self.model.complete(rule.kept).draw(noise, batch.x.shape[-1])
 

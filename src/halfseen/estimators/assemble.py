@@ -17,6 +17,7 @@ from halfseen.estimators.repeats import NO_REPEATS, Repeats
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
 from halfseen.nn.inputs import make_input
+from halfseen.terms.completion import SAMPLERS, Sampler, Term
 from halfseen.terms.latent import Gradient, LatentModel
 from halfseen.terms.mechanism import CollapsedTerm, MechanismTerm, SampledTerm
 from halfseen.terms.observation import (
@@ -55,7 +56,7 @@ class Design:
         Law of continuous columns.
     encoder_linear : bool
         Whether the encoder adds a linear map of its input.
-    activation, decoder_activation, init, residual, gradient
+    activation, decoder_activation, init, residual, gradient, sampler
         See the networks and :class:`LatentModel`.
     """
 
@@ -72,12 +73,14 @@ class Design:
     residual: bool = True
     encoder_linear: bool = False
     gradient: Gradient = "stl"
+    sampler: Sampler = "score"
 
     def __post_init__(self) -> None:
         _one_of("decoder", self.decoder, ("deep", "linear", "skip"))
         _one_of("noise", self.noise, ("column", "row"))
         _one_of("observation", self.observation, ("gaussian", "student"))
         _one_of("gradient", self.gradient, ("total", "stl", "dreg"))
+        _one_of("sampler", self.sampler, SAMPLERS)
         _one_of("init", self.init, ("torch", "glorot"))
         _whole("n_latent", self.n_latent)
         _whole("n_members", self.n_members)
@@ -151,21 +154,23 @@ def make_model(
         residual=design.residual,
         linear=design.encoder_linear,
     )
-    term = None
+    terms: dict[str, Term] = {}
     if mechanism is not None:
         mask = torch.as_tensor(incomplete)
         mechanism.bind(spec, mask, design.n_members, generator)
-        term = _mechanism_term(mechanism, spec, heads, mask, collapse)
+        terms["mechanism"] = _mechanism_term(mechanism, heads, mask, collapse)
     observation = Observation(spec, heads, decoder)
-    return LatentModel(design.n_latent, proposal, observation, term, design.gradient)
+    return LatentModel(
+        design.n_latent, proposal, observation, terms, design.gradient, design.sampler
+    )
 
 
 def _mechanism_term(
-    mechanism: Mechanism, spec: DataSpec, heads: list[Head], mask: Tensor, collapse: bool
+    mechanism: Mechanism, heads: list[Head], mask: Tensor, collapse: bool
 ) -> MechanismTerm:
     if collapse and isinstance(mechanism, SelfMasking):
         return CollapsedTerm(mechanism, heads, mask)
-    return SampledTerm(mechanism, spec)
+    return SampledTerm(mechanism)
 
 
 def _heads(

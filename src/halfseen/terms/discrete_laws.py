@@ -9,7 +9,10 @@ from torch.nn import functional
 from halfseen.core.noise import Noise
 from halfseen.terms.laws import Curve, Law, curve_nodes
 
-__all__ = ["AtomLaw", "CategoricalLaw", "GridLaw", "ordered_log_probs"]
+__all__ = ["RELAXATION", "AtomLaw", "CategoricalLaw", "GridLaw", "ordered_log_probs"]
+
+# Temperature of Gumbel-softmax draws.
+RELAXATION = 0.5
 
 
 class CategoricalLaw(Law):
@@ -36,6 +39,21 @@ class CategoricalLaw(Law):
         cumulative = self.log_p.detach().exp().cumsum(-1)
         u = noise.uniform(c)[..., None] * cumulative[..., -1:]
         return (u > cumulative).sum(-1).clamp(max=levels - 1).to(self.log_p.dtype)
+
+    def log_choice(self, x: Tensor) -> Tensor:
+        """Log-probability of the category."""
+        return self.log_prob(x)
+
+    def soft(self, x: Tensor, sampler: str, noise: Noise) -> Tensor:
+        """See :class:`Law`."""
+        if sampler == "relaxed":
+            return _relaxed(self.log_p, noise).flatten(-2)[..., self.flat]
+        mean = self.mean()
+        if sampler == "mean":
+            return mean
+        levels = self.log_p.shape[-1]
+        hard = functional.one_hot(x.long(), levels).to(mean.dtype).flatten(-2)[..., self.flat]
+        return hard + mean - mean.detach()
 
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """The categories themselves."""
@@ -82,6 +100,17 @@ class GridLaw(Law):
         at = (u > cumulative).sum(-1, keepdim=True).clamp(max=levels - 1)
         return self.values.expand(*at.shape[:-1], levels).gather(-1, at)[..., 0]
 
+    def log_choice(self, x: Tensor) -> Tensor:
+        """Log-probability of the value."""
+        return self.log_prob(x)
+
+    def soft(self, x: Tensor, sampler: str, noise: Noise) -> Tensor:
+        """See :class:`Law`."""
+        if sampler == "relaxed":
+            return (_relaxed(self.log_p, noise) * self.values).sum(-1)
+        mean = self.mean()
+        return mean if sampler == "mean" else x + mean - mean.detach()
+
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """The values themselves."""
         return self.values.expand(self.log_p.shape), self.log_p
@@ -122,6 +151,21 @@ class AtomLaw(Law):
         at_atom = noise.uniform(self.logit.shape[-1]) < torch.sigmoid(self.logit)
         return torch.where(at_atom, self.atom, self.rest.draw(noise))
 
+    def log_choice(self, x: Tensor) -> Tensor:
+        """Log-probability of the atom, or of the rest: its values are reparameterised."""
+        at_atom = (x - self.atom).abs() < 1e-5
+        return functional.logsigmoid(torch.where(at_atom, self.logit, -self.logit))
+
+    def soft(self, x: Tensor, sampler: str, noise: Noise) -> Tensor:
+        """See :class:`Law`."""
+        share, rest = torch.sigmoid(self.logit), self.rest.draw(noise)
+        if sampler == "relaxed":
+            u = noise.uniform(self.logit.shape[-1])
+            share = torch.sigmoid((self.logit + torch.logit(u)) / RELAXATION)
+        mean = share * self.atom + (1 - share) * rest
+        # The value of x itself has a gradient where it is a draw of the rest.
+        return mean if sampler != "straight-through" else x + mean - mean.detach()
+
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """Nodes of the rest and the atom."""
         values, log_weights = self.rest.nodes(n - 1)
@@ -159,3 +203,9 @@ def ordered_log_probs(eta: Tensor, thresholds: Tensor) -> Tensor:
 def _softened(log_p: Tensor, temperature: Tensor) -> Tensor:
     """Log-probabilities over a temperature, summing to one again."""
     return torch.log_softmax(log_p / temperature, -1)
+
+
+def _relaxed(log_p: Tensor, noise: Noise) -> Tensor:
+    """A Gumbel-softmax draw over the last axis; padded levels keep no mass."""
+    gumbel = -torch.log(-torch.log(noise.uniform(*log_p.shape[-2:])))
+    return torch.softmax((log_p + gumbel) / RELAXATION, -1)

@@ -1,11 +1,12 @@
 """The latent model: a sum of named log-terms per importance sample.
 
-log w_k = log p(z_k) - log q(z_k | x_obs, s) + sum_j s_j log p(x_j | z_k) + log p(s | x, z_k)
+log w_k = log p(z_k) - log q(z_k | x_obs, s) + sum_j s_j log p(x_j | z_k)
+          + log p(s | x, z_k) + log p(y | x) + ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise
-from halfseen.terms.mechanism import MechanismTerm, SampledCompletion
+from halfseen.terms.completion import Completion, Sampler, Term
+from halfseen.terms.mechanism import MechanismTerm
 from halfseen.terms.observation import Decoded, Observation
 from halfseen.terms.proposal import GaussianProposal, log_prior
 
@@ -33,13 +35,16 @@ class Weighted:
         The named addends of the log-weights.
     z : Tensor of shape (M, K, B, d)
         The samples.
-    completion : Decoded or SampledCompletion
+    completion : Completion
         What the missing cells are given each sample.
+    log_choice : Tensor of shape (M, K, B) or None
+        Log-probability of sampled choices whose gradient is to be estimated by their score.
     """
 
     terms: dict[str, Tensor]
     z: Tensor
-    completion: Decoded | SampledCompletion
+    completion: Completion
+    log_choice: Tensor | None = None
 
     @property
     def log_w(self) -> Tensor:
@@ -51,18 +56,28 @@ class Weighted:
 
 
 class LatentModel(nn.Module):
-    """z ~ N(0, I), an amortised proposal, an observation term and an optional mechanism term.
+    """z ~ N(0, I), an amortised proposal, an observation term and further named terms.
 
     Parameters
     ----------
     n_latent : int
         Dimension d of z.
-    proposal, observation, mechanism
-        The terms; ``mechanism=None`` gives MIWAE, a mechanism not-MIWAE.
+    proposal, observation
+        The terms that every model has.
+    terms : mapping of str to Term
+        Further addends in the order in which they look: none gives MIWAE, a mechanism gives
+        not-MIWAE, a label supMIWAE, both sup-not-MIWAE. A term that integrates cells out comes
+        before those that look at samples, which are then drawn from p(x_j | z, s_j = 0).
     gradient : {"total", "stl", "dreg"}
         How the proposal learns: the total derivative; without the score term of the proposal
         ("sticking the landing", Roeder et al. 2017); or doubly reparameterised (Tucker et al.
         2019).
+    sampler : {"score", "dropped", "straight-through", "relaxed", "mean"}
+        How terms that look at sampled choices (categories, pixels, repeated values) teach the
+        decoder: by the score function with a leave-one-out baseline, which is unbiased; not at
+        all but through the weights, as in the released code; by the gradient of the mean, or
+        of a Gumbel-softmax, as if it were that of the sample; or with means in place of
+        samples, which changes the model.
     """
 
     def __init__(
@@ -70,15 +85,23 @@ class LatentModel(nn.Module):
         n_latent: int,
         proposal: GaussianProposal,
         observation: Observation,
-        mechanism: MechanismTerm | None = None,
+        terms: Mapping[str, Term] | None = None,
         gradient: Gradient = "total",
+        sampler: Sampler = "score",
     ) -> None:
         super().__init__()
         self.n_latent = n_latent
         self.proposal = proposal
         self.observation = observation
-        self.mechanism = mechanism
-        self.gradient = gradient
+        self.terms = nn.ModuleDict(dict(terms or {}))
+        self.gradient, self.sampler = gradient, sampler
+
+    @property
+    def mechanism(self) -> MechanismTerm | None:
+        """The term that models why cells are missing, if there is one."""
+        term = dict(self.terms.items()).get("mechanism")
+        assert term is None or isinstance(term, MechanismTerm)
+        return term
 
     def forward(self, batch: Batch, noise: Noise) -> Weighted:
         """Draw z and weigh it; ``noise`` has leading shape (M, K, B or 1)."""
@@ -86,29 +109,31 @@ class LatentModel(nn.Module):
         z = law.transform(noise.normal(self.n_latent))
         reference = law if self.gradient == "total" else law.detach()
         decoded = self.observation(z)
-        terms = {
+        addends = {
             "prior": log_prior(z),
             "proposal": -reference.log_prob(z),
             "observation": decoded.log_prob(batch.x, batch.s),
         }
-        completion: Decoded | SampledCompletion = decoded
-        if self.mechanism is not None:
-            terms["mechanism"], completion = self.mechanism(decoded, batch, noise)
-        out = Weighted(terms, z, completion)
+        completion = Completion(decoded, batch, noise, self.observation.expand, self.sampler)
+        for name, term in self.terms.items():
+            addend: Tensor | None = term(completion, batch)
+            if addend is not None:
+                addends[name] = addend
+        out = Weighted(addends, z, completion)
+        if self.sampler == "score" and completion.in_weight and torch.is_grad_enabled():
+            out.log_choice = completion.log_choice()
         if self.gradient == "dreg" and z.requires_grad:
             share = torch.softmax(out.log_w.detach(), 1)[..., None]
             z.register_hook(lambda g: g * share)
         return out
 
-    @property
-    def keeps_cells(self) -> bool:
-        """Whether weights saw sampled cells, so that draws must reuse them."""
-        return self.mechanism is not None and self.mechanism.sees_samples
-
     def complete(self, z: Tensor) -> Decoded:
         """Laws of missing cells given z, for fresh draws at resampled z."""
         decoded = self.observation(z)
-        return decoded if self.mechanism is None else self.mechanism.complete(decoded)
+        for term in self.terms.values():
+            assert isinstance(term, Term)
+            decoded = term.complete(decoded)
+        return decoded
 
     def stream(
         self, batch: Batch, n_importance: int, chunk: int, generator: torch.Generator, members: int

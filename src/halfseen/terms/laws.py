@@ -61,6 +61,19 @@ class Law(ABC):
     def draw(self, noise: Noise) -> Tensor:
         """One draw per cell, shape (members, K, B, c); reparameterised where possible."""
 
+    def log_choice(self, x: Tensor) -> Tensor | None:
+        """Log-probability of the choice in a draw x; None where draws are reparameterised."""
+        return None
+
+    def soft(self, x: Tensor, sampler: str, noise: Noise) -> Tensor | None:
+        """Features in place of those of the choice in a draw x, through which a gradient passes.
+
+        "mean" gives the mean; "straight-through" the draw with the gradient of the mean (Bengio
+        et al. 2013); "relaxed" a Gumbel-softmax (Jang et al. 2017; Maddison et al. 2017). None
+        where draws are reparameterised.
+        """
+        return None
+
     @abstractmethod
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """Values and log-weights (..., c, n) that integrate functions of a cell."""

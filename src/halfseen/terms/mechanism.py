@@ -10,20 +10,15 @@ is known in closed form (probit and Gaussian), by a finite sum (categories) or b
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Batch
-from halfseen.core.features import Features
-from halfseen.core.masked import merge
-from halfseen.core.noise import Noise
-from halfseen.core.spec import DataSpec
-from halfseen.core.units import Units
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
+from halfseen.terms.completion import Completion, Term
 from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw
 from halfseen.terms.laws import GaussianLaw, Law, NodesLaw, RoundedLogLaw, SelectedGaussianLaw
 from halfseen.terms.observation import Decoded, Head
@@ -31,77 +26,26 @@ from halfseen.terms.observation import Decoded, Head
 __all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]
 
 
-@dataclass(frozen=True)
-class SampledCompletion:
-    """Completions that entered a weight: the sampled cells themselves are the answer.
-
-    Once a weight has seen x_mis,k, averaging anything but x_mis,k is biased.
-    """
-
-    x: Tensor
-    expand: Features
-
-    def mean(self, units: Units, n_features: int) -> Tensor:
-        """The sampled cells as features, in the units of ``Units.natural``."""
-        columns = list(range(self.x.shape[-1]))
-        return self.expand(units.natural(self.x, columns))
-
-    def draw(self, noise: Noise, n_columns: int) -> Tensor:
-        """The sampled cells."""
-        return self.x
-
-
-class MechanismTerm(nn.Module, ABC):
+class MechanismTerm(Term):
     """log p(s | x) inside a weight, and what the missing cells are once it is there."""
-
-    #: Whether the weight sees sampled cells, so that a draw must reuse them.
-    sees_samples: bool
 
     def __init__(self, mechanism: Mechanism) -> None:
         super().__init__()
         self.mechanism = mechanism
 
-    @abstractmethod
-    def forward(
-        self, decoded: Decoded, batch: Batch, noise: Noise
-    ) -> tuple[Tensor, Decoded | SampledCompletion]:
-        """Log-probability of the mask (M, K, B), and the completion that goes with it."""
-
-    @abstractmethod
-    def complete(self, decoded: Decoded) -> Decoded:
-        """Laws of the cells given that the mechanism hid them."""
-
 
 class SampledTerm(MechanismTerm):
-    """Any mechanism, scored on sampled missing cells.
+    """Any mechanism, scored on sampled missing cells."""
 
-    Gaussian and Student-t cells are reparameterised. Sampled categories and grid values carry
-    no gradient to their probabilities, as in the published code: for those columns the gradient
-    of log p(s | x) reaches the decoder through the weights alone.
-    """
-
-    sees_samples = True
-
-    def __init__(self, mechanism: Mechanism, spec: DataSpec) -> None:
-        super().__init__(mechanism)
-        self.expand = Features(spec)
-
-    def forward(
-        self, decoded: Decoded, batch: Batch, noise: Noise
-    ) -> tuple[Tensor, SampledCompletion]:
-        """See :class:`MechanismTerm`."""
-        x = merge(batch.x, decoded.draw(noise, batch.x.shape[-1]), batch.s)
-        return self.mechanism.log_prob(batch.s, self.expand(x)), SampledCompletion(x, self.expand)
-
-    def complete(self, decoded: Decoded) -> Decoded:
-        """The laws before the mechanism: its effect lies in the weights."""
-        return decoded
+    def forward(self, completion: Completion, batch: Batch) -> Tensor:
+        """See :class:`Term`."""
+        completion.in_weight = True
+        return self.mechanism.log_prob(batch.s, completion.features)
 
 
 class CollapsedTerm(MechanismTerm):
     """Self-masking with the missing cell integrated out."""
 
-    sees_samples = False
     mechanism: SelfMasking
 
     def __init__(self, mechanism: SelfMasking, heads: list[Head], incomplete: Tensor) -> None:
@@ -110,8 +54,9 @@ class CollapsedTerm(MechanismTerm):
             [i for i, j in enumerate(head.columns) if bool(incomplete[j])] for head in heads
         ]
 
-    def forward(self, decoded: Decoded, batch: Batch, noise: Noise) -> tuple[Tensor, Decoded]:
-        """See :class:`MechanismTerm`; the completion's laws are made when they are needed."""
+    def forward(self, completion: Completion, batch: Batch) -> Tensor:
+        """See :class:`Term`; the laws given s = 0 are made when they are needed."""
+        decoded = completion.decoded
         total = batch.x.new_zeros(())
         for head, law, index in zip(decoded.heads, decoded.laws, self.index, strict=True):
             if not index:
@@ -120,7 +65,8 @@ class CollapsedTerm(MechanismTerm):
             seen = _observed(self.mechanism, head, index, batch.x[..., columns])
             gone = log_hidden(law.select(index), self.mechanism, head, index)
             total = total + torch.where(batch.s[..., columns] > 0, seen, gone).sum(-1)
-        return total, _Hidden(decoded, self)
+        completion.laws = _Hidden(decoded, self)
+        return total
 
     def complete(self, decoded: Decoded) -> Decoded:
         """Laws given s_j = 0; columns that never miss a cell keep theirs."""
@@ -132,17 +78,14 @@ class CollapsedTerm(MechanismTerm):
 
 
 class _Hidden(Decoded):
-    """Laws given s = 0, made at the first question: training never asks."""
+    """Laws given s = 0, made at the first question: training without a label never asks."""
 
     def __init__(self, decoded: Decoded, term: CollapsedTerm) -> None:
-        super().__init__(decoded.heads, decoded.laws)
-        self._term = term
+        self.heads, self._decoded, self._term = decoded.heads, decoded, term
 
-    def mean(self, units: Units, n_features: int) -> Tensor:
-        return self._term.complete(Decoded(self.heads, self.laws)).mean(units, n_features)
-
-    def draw(self, noise: Noise, n_columns: int) -> Tensor:
-        return self._term.complete(Decoded(self.heads, self.laws)).draw(noise, n_columns)
+    @cached_property
+    def laws(self) -> list[Law]:  # type: ignore[override]
+        return self._term.complete(self._decoded).laws
 
 
 def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:

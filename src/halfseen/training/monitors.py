@@ -9,7 +9,6 @@ from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.importance import importance_bound
 from halfseen.terms.latent import LatentModel
-from halfseen.terms.observation import Decoded
 
 __all__ = ["held_out_bound", "held_out_cells"]
 
@@ -33,9 +32,8 @@ def held_out_cells(
     """
     noise = Noise(new_generator(seed, 2, batch.x.device), (members, n_importance, 1))
     weighted = model(batch, noise)
-    assert isinstance(weighted.completion, Decoded)
     log_w = torch.log_softmax(weighted.log_w, 1)
-    cells = weighted.completion.cell_log_prob(batch.x)
+    cells = weighted.completion.laws.cell_log_prob(batch.x)
     predictive = torch.logsumexp(log_w[..., None] + cells, 1)
     mask = hidden if hidden.dim() == 2 else hidden[:, 0]
     score = torch.where(mask > 0, predictive, torch.zeros_like(predictive)).sum((1, 2))
