@@ -1,20 +1,30 @@
-"""Tables to try things on: one that comes along, loaders for public ones, exact simulations.
+"""Data to try things on: a table that comes along, loaders of public ones, exact simulations.
 
-Nothing is downloaded unless ``fetch=True`` is said.
+Nothing is downloaded unless ``fetch=True`` or ``full=True`` is said.
 """
 
 from __future__ import annotations
 
 from halfseen.datasets.bundled import load_horse_colic, path_of
+from halfseen.datasets.covertype import load_covertype
+from halfseen.datasets.folders import data_folder
+from halfseen.datasets.images import Images, binarize, load_images
 from halfseen.datasets.simulated import LinearGaussian, linear_gaussian
-from halfseen.datasets.uci import UCI, data_folder, load_uci
+from halfseen.datasets.toys import burger_posterior, make_toy
+from halfseen.datasets.uci import UCI, load_uci
 
 __all__ = [
     "UCI",
+    "Images",
     "LinearGaussian",
+    "binarize",
+    "burger_posterior",
     "data_folder",
     "linear_gaussian",
+    "load_covertype",
     "load_horse_colic",
+    "load_images",
     "load_uci",
+    "make_toy",
     "path_of",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from halfseen.core.words import closest
+from halfseen.datasets.folders import data_folder, local_file
 from halfseen.errors import FileFormatError, SettingError
 
-__all__ = ["UCI", "Source", "data_folder", "load_uci"]
+__all__ = ["UCI", "Source", "load_uci"]
 
 _ARCHIVE = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 
@@ -43,17 +43,6 @@ class Source:
     def target(self) -> str:
         """The last column."""
         return self.columns[-1]
-
-
-def data_folder(folder: str | Path | None = None) -> Path:
-    """Folder of local tables: the argument, else the environment's HALFSEEN_DATA.
-
-    Examples
-    --------
-    >>> str(data_folder("tables"))
-    'tables'
-    """
-    return Path(folder or os.environ.get("HALFSEEN_DATA") or Path("..", "shared", "data"))
 
 
 def load_uci(name: str, folder: str | Path | None = None, *, fetch: bool = False) -> pd.DataFrame:
@@ -86,7 +75,7 @@ def load_uci(name: str, folder: str | Path | None = None, *, fetch: bool = False
             f"Got table {name!r}. Expected one of {sorted(UCI)}.{closest(name, UCI)}"
         )
     root = data_folder(folder)
-    path = _local(root, name)
+    path = local_file(root, "tables", f"{name}.parquet", f"{name}.csv")
     if path is not None:
         read = pd.read_parquet if path.suffix == ".parquet" else pd.read_csv
         return _checked(name, read(path), str(path))
@@ -100,12 +89,6 @@ def load_uci(name: str, folder: str | Path | None = None, *, fetch: bool = False
         root.mkdir(parents=True, exist_ok=True)
         table.to_csv(root / f"{name}.csv", index=False)
     return table
-
-
-def _local(root: Path, name: str) -> Path | None:
-    places = [root, root / "tables", root / "data" / "tables"]
-    paths = [place / f"{name}{suffix}" for place in places for suffix in (".parquet", ".csv")]
-    return next((path for path in paths if path.is_file()), None)
 
 
 def _checked(name: str, table: pd.DataFrame, origin: str) -> pd.DataFrame:
