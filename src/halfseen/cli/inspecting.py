@@ -113,5 +113,6 @@ def methods() -> None:
     rows = []
     for name, method in all_methods().items():
         card = method.card  # type: ignore[attr-defined]
-        rows.append([card.name, card.mechanism, card.summary, card.paper, name])
-    show_table(new_console(), ["method", "holes", "what it is", "paper", "class"], sorted(rows))
+        rows.append([card.name, card.task, card.mechanism, card.summary, card.paper, name])
+    headers = ["method", "task", "holes", "what it is", "paper", "class"]
+    show_table(new_console(), headers, sorted(rows, key=lambda row: (row[1] != "imputation", row)))

@@ -1,4 +1,4 @@
-"""What every imputer shares: tables in and out, the mask, and files."""
+"""What every estimator shares: tables in, files; and what every imputer does: tables out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from halfseen.tables.codec import Encoded, TableCodec
 if TYPE_CHECKING:
     from halfseen.estimators.card import MethodCard
 
-__all__ = ["BaseImputer", "store"]
+__all__ = ["BaseImputer", "TableEstimator", "store"]
 
 
 def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
@@ -27,12 +27,8 @@ def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
             setattr(estimator, name, value)
 
 
-class BaseImputer(TransformerMixin, BaseEstimator, ABC):
-    """A table with holes in, the same table completed out.
-
-    Subclasses implement ``_fit_values`` and ``_complete`` on float64 arrays in data units in
-    which columns that never vary are left out.
-    """
+class TableEstimator(BaseEstimator, ABC):
+    """An estimator that reads tables with holes, and can be kept in a file."""
 
     card: ClassVar[MethodCard]
     kinds: Any
@@ -40,6 +36,76 @@ class BaseImputer(TransformerMixin, BaseEstimator, ABC):
 
     codec_: TableCodec
     n_features_in_: int
+
+    def _set_features(self) -> None:
+        """Attributes that follow from the codec; also called after loading."""
+        self.n_features_in_ = self.codec_.spec.n_columns
+        if self.codec_.feature_names is not None:
+            self.feature_names_in_ = np.asarray(self.codec_.feature_names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    @property
+    def _varying(self) -> list[int]:
+        """Places of the columns that vary; the others are filled with their constant."""
+        columns = self.codec_.spec.columns
+        return [j for j, column in enumerate(columns) if column.constant is None]
+
+    def _encode(self, X: Any) -> Encoded:
+        check_is_fitted(self, "codec_")
+        return self.codec_.encode(X)
+
+    def _full(self, varying: np.ndarray) -> np.ndarray:
+        """Values of all columns from those of the columns that vary."""
+        columns = self.codec_.spec.columns
+        constants = [0.0 if c.constant is None else float(c.constant) for c in columns]
+        out = np.tile(np.asarray(constants), (*varying.shape[:-1], 1))
+        out[..., self._varying] = varying
+        return out
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to one safetensors file, without pickle.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; an existing file is replaced only once the new one is complete.
+        """
+        from halfseen.estimators.persistence import write_model
+
+        check_is_fitted(self, "codec_")
+        write_model(self, Path(path))
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a file must hold beside settings and codec: JSON facts and named tensors."""
+        return {}, {}
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        """Inverse of :meth:`_state`."""
+
+    def _parts(self) -> dict[str, TableEstimator]:
+        """Fitted estimators inside this one, by the attribute (less its underscore) they are in."""
+        return {}
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags that tell scikit-learn that NaN is welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether fit has run."""
+        return hasattr(self, "codec_")
+
+
+class BaseImputer(TransformerMixin, TableEstimator):
+    """A table with holes in, the same table completed out.
+
+    Subclasses implement ``_fit_values`` and ``_complete`` on float64 arrays in data units in
+    which columns that never vary are left out.
+    """
 
     @abstractmethod
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
@@ -74,32 +140,6 @@ class BaseImputer(TransformerMixin, BaseEstimator, ABC):
         self._set_features()
         self._fit_values(values[:, self._varying], codec.spec.subset(self._varying))
         return self
-
-    def _set_features(self) -> None:
-        """Attributes that follow from the codec; also called after loading."""
-        self.n_features_in_ = self.codec_.spec.n_columns
-        if self.codec_.feature_names is not None:
-            self.feature_names_in_ = np.asarray(self.codec_.feature_names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-
-    @property
-    def _varying(self) -> list[int]:
-        """Places of the columns that vary; the others are filled with their constant."""
-        columns = self.codec_.spec.columns
-        return [j for j, column in enumerate(columns) if column.constant is None]
-
-    def _encode(self, X: Any) -> Encoded:
-        check_is_fitted(self, "codec_")
-        return self.codec_.encode(X)
-
-    def _full(self, varying: np.ndarray) -> np.ndarray:
-        """Values of all columns from those of the columns that vary."""
-        columns = self.codec_.spec.columns
-        constants = [0.0 if c.constant is None else float(c.constant) for c in columns]
-        out = np.tile(np.asarray(constants), (*varying.shape[:-1], 1))
-        out[..., self._varying] = varying
-        return out
 
     def transform(self, X: Any) -> Any:
         """Complete a table: one answer per missing cell.
@@ -138,35 +178,8 @@ class BaseImputer(TransformerMixin, BaseEstimator, ABC):
 
         return _check_feature_names_in(self, input_features)
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted imputer to one safetensors file, without pickle.
-
-        Parameters
-        ----------
-        path : str or Path
-            Where to; an existing file is replaced only once the new one is complete.
-        """
-        from halfseen.estimators.persistence import write_model
-
-        check_is_fitted(self, "codec_")
-        write_model(self, Path(path))
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a file must hold beside settings and codec: JSON facts and named tensors."""
-        return {}, {}
-
-    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        """Inverse of :meth:`_state`."""
-
     def __sklearn_tags__(self) -> Any:
-        """Tags that tell scikit-learn that NaN is welcome."""
+        """Tags that tell scikit-learn which types come back."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether fit has run."""
-        return hasattr(self, "codec_")

@@ -21,6 +21,8 @@ class MethodCard:
         One line.
     paper : str
         Where it comes from.
+    task : {"imputation", "classification", "regression"}
+        What it is for.
     mechanism : {"MCAR", "MAR", "MNAR"}
         The weakest assumption about missingness under which it is meant to be right.
     draws : bool
@@ -32,6 +34,7 @@ class MethodCard:
     name: str
     summary: str
     paper: str
+    task: str = "imputation"
     mechanism: str = "MAR"
     draws: bool = True
     check_params: Mapping[str, Any] = field(default_factory=dict)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from halfseen.errors import FileFormatError, SettingError
+from halfseen.estimators.base import TableEstimator
 from halfseen.mechanisms.base import Mechanism
 from halfseen.tables.codec import TableCodec
 
@@ -28,9 +30,18 @@ def write_model(estimator: Any, path: Path) -> None:
     """Write a fitted estimator; the target is replaced only by a complete file."""
     from safetensors.torch import save
 
+    header, tensors = _describe(estimator)
+    data = save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        metadata={"halfseen": json.dumps({"format": FORMAT, **header})},
+    )
+    _replace(path, data)
+
+
+def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An estimator and the fitted ones inside it, as JSON and named tensors."""
     facts, tensors = estimator._state()
-    header = {
-        "format": FORMAT,
+    header: dict[str, Any] = {
         "method": type(estimator).__name__,
         "params": {
             k: _pack(v) if k != "random_state" else _seed(estimator)
@@ -38,12 +49,12 @@ def write_model(estimator: Any, path: Path) -> None:
         },
         "codec": estimator.codec_.to_json(),
         "facts": facts,
+        "parts": {},
     }
-    data = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={"halfseen": json.dumps(header)},
-    )
-    _replace(path, data)
+    for name, part in estimator._parts().items():
+        header["parts"][name], inner = _describe(part)
+        tensors |= {f"{name}/{key}": tensor for key, tensor in inner.items()}
+    return header, tensors
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -73,27 +84,46 @@ def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, 
         Arguments that the file cannot hold, such as a mechanism written by the user.
     """
     header, tensors = _open(path)
-    name = header.get("method")
-    method = methods.get(name) if isinstance(name, str) else None
-    if method is None:
-        raise FileFormatError(
-            f"{path} holds a {header.get('method')!r}, which this version does not have. "
-            f"Expected one of {sorted(methods)}."
-        )
     try:
-        params = {k: _unpack(k, v, overrides) for k, v in header["params"].items()}
-        estimator = method(**{**params, **overrides})
-        estimator.codec_ = TableCodec.from_json(header["codec"])
-        estimator._set_features()
-        estimator._set_state(header["facts"], tensors)
-    except SettingError:
+        return _make(header, tensors, methods, overrides)
+    except (FileFormatError, SettingError):
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, IndexError) as error:
         raise FileFormatError(
-            f"{path} does not hold a whole {method.__name__} ({type(error).__name__}: {error}). "
+            f"{path} does not hold a whole estimator ({type(error).__name__}: {error}). "
             "Expected a file written by save()."
         ) from error
+
+
+def _make(
+    header: Mapping[str, Any],
+    tensors: Mapping[str, Any],
+    methods: Mapping[str, type],
+    overrides: Mapping[str, Any],
+) -> Any:
+    """Inverse of :func:`_describe`."""
+    method = _method(header.get("method"), methods)
+    params = {k: _unpack(k, v, methods, overrides) for k, v in header["params"].items()}
+    estimator = method(**{**params, **overrides})
+    estimator.codec_ = TableCodec.from_json(header["codec"])
+    estimator._set_features()
+    own = dict(tensors)
+    for name, part in header["parts"].items():
+        inner = {
+            k.removeprefix(f"{name}/"): own.pop(k) for k in tensors if k.startswith(f"{name}/")
+        }
+        setattr(estimator, f"{name}_", _make(part, inner, methods, {}))
+    estimator._set_state(header["facts"], own)
     return estimator
+
+
+def _method(name: Any, methods: Mapping[str, type]) -> type:
+    if not isinstance(name, str) or name not in methods:
+        raise FileFormatError(
+            f"The file holds a {name!r}, which this version does not have. "
+            f"Expected one of {sorted(methods)}."
+        )
+    return methods[name]
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -133,23 +163,45 @@ def _pack(value: Any) -> Any:
     """A constructor argument as JSON."""
     if isinstance(value, Mechanism):
         return {"mechanism": type(value).__name__, "settings": value.settings()}
+    if isinstance(value, TableEstimator):
+        params = value.get_params(deep=False)
+        settings = {k: _pack(v) for k, v in params.items() if k != "random_state"}
+        return {"estimator": type(value).__name__, "settings": settings}
+    if isinstance(value, nn.Module):
+        return {"network": type(value).__name__}
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     return list(value) if isinstance(value, tuple) else value
 
 
-def _unpack(name: str, value: Any, overrides: Mapping[str, Any]) -> Any:
+def _unpack(
+    name: str, value: Any, methods: Mapping[str, type], overrides: Mapping[str, Any]
+) -> Any:
     """Inverse of :func:`_pack`."""
+    if name in overrides:
+        return overrides[name]
     if isinstance(value, dict) and set(value) == {"mechanism", "settings"}:
-        from halfseen import mechanisms
-
-        made = getattr(mechanisms, value["mechanism"], None)
-        if name in overrides:
-            return overrides[name]
-        if made is None or value["mechanism"] not in mechanisms.__all__:
-            raise SettingError(
-                f"The model has a mechanism {value['mechanism']!r} written by its user. "
-                f"Pass it: load(path, {name}={value['mechanism']}(...))."
-            )
-        return made(**value["settings"])
+        return _unpack_mechanism(name, value)
+    if isinstance(value, dict) and set(value) == {"estimator", "settings"}:
+        settings = value["settings"].items()
+        return _method(value["estimator"], methods)(
+            **{k: _unpack(k, v, methods, {}) for k, v in settings}
+        )
+    if isinstance(value, dict) and set(value) == {"network"}:
+        raise SettingError(
+            f"The model has a network {value['network']!r} written by its user. "
+            f"Pass one of the same shape: load(path, {name}={value['network']}(...))."
+        )
     return tuple(value) if isinstance(value, list) else value
+
+
+def _unpack_mechanism(name: str, value: Mapping[str, Any]) -> Mechanism:
+    from halfseen import mechanisms
+
+    made = getattr(mechanisms, value["mechanism"], None)
+    if made is None or value["mechanism"] not in mechanisms.__all__:
+        raise SettingError(
+            f"The model has a mechanism {value['mechanism']!r} written by its user. "
+            f"Pass it: load(path, {name}={value['mechanism']}(...))."
+        )
+    return made(**value["settings"])

@@ -7,30 +7,41 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
-from halfseen.estimators.base import BaseImputer
+from halfseen.estimators.base import TableEstimator
 from halfseen.estimators.persistence import read_model
 
 __all__ = ["all_methods", "load", "method_by_name"]
 
 
-def all_methods() -> dict[str, type]:
-    """Every estimator of the package by its class name, found by walking this room."""
+def all_methods(task: str | None = None) -> dict[str, type]:
+    """Every estimator of the package by its class name, found by walking this room.
+
+    Parameters
+    ----------
+    task : {"imputation", "classification", "regression"}, optional
+        Only those for this task.
+    """
     found: dict[str, type] = {}
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         for name in getattr(module, "__all__", []):
             item = getattr(module, name)
-            if isinstance(item, type) and issubclass(item, BaseImputer) and "card" in vars(item):
+            if (
+                isinstance(item, type)
+                and issubclass(item, TableEstimator)
+                and "card" in vars(item)
+            ):
                 found[name] = item
-    return dict(sorted(found.items()))
+    chosen = {n: m for n, m in found.items() if task in (None, m.card.task)}  # type: ignore[attr-defined]
+    return dict(sorted(chosen.items()))
 
 
-def method_by_name(name: str) -> type:
-    """The estimator with a card of this name, such as ``"not-miwae"``."""
+def method_by_name(name: str, task: str = "imputation") -> type:
+    """The estimator for a task with a card of this name, such as ``"not-miwae"``."""
     from halfseen.core.words import closest
     from halfseen.errors import SettingError
 
-    cards = {method.card.name: method for method in all_methods().values()}  # type: ignore[attr-defined]
+    cards = {method.card.name: method for method in all_methods(task).values()}  # type: ignore[attr-defined]
     if name not in cards:
         raise SettingError(
             f"Got method {name!r}. Expected one of {sorted(cards)}.{closest(name, cards)}"
