@@ -13,6 +13,7 @@ from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.assemble import Design, make_model
+from halfseen.nn.stacked import StackedLinear
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.observation import Decoder, NumericHead, Observation
 from halfseen.terms.proposal import ProposalLaw
@@ -59,7 +60,7 @@ class LinearGaussian:
         generator = torch.Generator().manual_seed(0)
         columns = list(range(p))
         head = NumericHead(self.spec, columns, torch.zeros(p), 1, noise="column")
-        decoder = Decoder(1, 1, p, [], generator)
+        decoder = Decoder(StackedLinear(1, 1, p, generator))
         out = Observation(self.spec, [head], decoder).double()
         with torch.no_grad():
             decoder.linear.weight.copy_(torch.tensor(self.W)[None])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal, get_args
 
 from halfseen.errors import SettingError
@@ -66,7 +68,15 @@ class Column:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The columns of a table, in order.
+    """The columns of a table, or the pixels of images, in order.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        The p columns.
+    shape : tuple of int or None, default=None
+        Channels, height and width when the columns are the pixels of an image, in that order;
+        None for a table.
 
     Examples
     --------
@@ -78,6 +88,14 @@ class DataSpec:
     """
 
     columns: tuple[Column, ...]
+    shape: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and math.prod(self.shape) != len(self.columns):
+            raise SettingError(
+                f"Got shape={self.shape} for {len(self.columns)} columns. Expected channels, "
+                "height and width whose product is the number of columns."
+            )
 
     @classmethod
     def continuous(cls, n_columns: int) -> DataSpec:
@@ -85,12 +103,25 @@ class DataSpec:
         return cls(tuple(Column(f"x{j}", "continuous") for j in range(n_columns)))
 
     @classmethod
+    def pixels(cls, shape: tuple[int, int, int]) -> DataSpec:
+        """The pixels of images (channels, height, width), one continuous column each.
+
+        Examples
+        --------
+        >>> DataSpec.pixels((1, 2, 2)).names[-1]
+        'pixel[0,1,1]'
+        """
+        places = product(*(range(size) for size in shape))
+        names = (f"pixel[{channel},{row},{column}]" for channel, row, column in places)
+        return cls(tuple(Column(name, "continuous") for name in names), shape)
+
+    @classmethod
     def from_json(cls, columns: Iterable[dict[str, Any]]) -> DataSpec:
         """Inverse of :meth:`to_json`."""
         return cls(tuple(Column(**column) for column in columns))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Columns as plain dictionaries."""
+        """Columns of a table as plain dictionaries; those of images follow from their shape."""
         return [asdict(column) for column in self.columns]
 
     @property
@@ -122,5 +153,6 @@ class DataSpec:
         return [j for j, column in enumerate(self.columns) if column.kind in kinds]
 
     def subset(self, places: Sequence[int]) -> DataSpec:
-        """The specification of some of the columns."""
-        return DataSpec(tuple(self.columns[j] for j in places))
+        """The specification of some of the columns; an image is one only while it is whole."""
+        whole = self.shape is not None and list(places) == list(range(self.n_columns))
+        return self if whole else DataSpec(tuple(self.columns[j] for j in places))

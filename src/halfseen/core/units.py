@@ -83,8 +83,17 @@ class Units(nn.Module):
             Whether to remove location and spread of the seen cells.
         skewed : bool, default=False
             Whether strongly skewed ``continuous`` columns get a Yeo-Johnson power.
+
+        Notes
+        -----
+        The pixels of images share one shift and one scale, so that neighbours stay comparable
+        and a pixel that never varies, or was never seen, is like any other.
         """
         units = cls.identity(spec)
+        if spec.shape is not None:
+            if standardize:
+                units._standardize(slice(None), values[~np.isnan(values)])
+            return units
         for j, column in enumerate(spec.columns):
             seen = values[~np.isnan(values[:, j]), j]
             if column.categorical or column.constant is not None or seen.size == 0:
@@ -96,7 +105,9 @@ class Units(nn.Module):
         units.curved = [int(j) for j in np.flatnonzero(units.map_code != IDENTITY)]
         return units
 
-    def _standardize(self, j: int, mapped: np.ndarray) -> None:
+    def _standardize(self, j: int | slice, mapped: np.ndarray) -> None:
+        if mapped.size == 0:
+            return
         # Halve before averaging: columns near the largest float must not overflow.
         center = 2 * np.mean(mapped / 2)
         deviation = mapped / 2 - center / 2

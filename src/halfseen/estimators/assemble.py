@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halfseen.core.spec import DataSpec
+from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
+from halfseen.estimators.networks import NETWORKS
 from halfseen.estimators.repeats import NO_REPEATS, Repeats
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
 from halfseen.nn.inputs import make_input
+from halfseen.nn.stacked import StackedLinear
 from halfseen.terms.completion import SAMPLERS, Sampler, Term
 from halfseen.terms.latent import Gradient, LatentModel
 from halfseen.terms.mechanism import CollapsedTerm, MechanismTerm, SampledTerm
@@ -31,6 +33,7 @@ from halfseen.terms.observation import (
     Observation,
     OrderedHead,
 )
+from halfseen.terms.pixels import BernoulliHead
 from halfseen.terms.proposal import GaussianProposal
 
 __all__ = ["Design", "make_model"]
@@ -45,15 +48,18 @@ class Design:
     n_latent, n_members : int
         d and M.
     hidden : sequence of int
-        Widths of the encoder, and of the decoder unless it is linear.
+        Widths of the encoder, and of the decoder unless it is linear; channels of
+        convolutions, for images.
+    network : {"mlp", "conv"}
+        One of ``halfseen.estimators.networks.NETWORKS``.
     decoder : {"deep", "linear", "skip"}
         A network, a linear map, or their sum.
     encoder_input : str
         One of ``halfseen.nn.inputs.INPUTS``.
     noise : {"column", "row"}
         One scale per column, or scales that depend on z.
-    observation : {"gaussian", "student"}
-        Law of continuous columns.
+    observation : {"gaussian", "student", "bernoulli"}
+        Law of continuous columns; of all numeric ones with "bernoulli".
     encoder_linear : bool
         Whether the encoder adds a linear map of its input.
     activation, decoder_activation, init, residual, gradient, sampler
@@ -63,10 +69,11 @@ class Design:
     n_latent: int
     n_members: int = 1
     hidden: Sequence[int] = (128, 128)
+    network: Literal["mlp", "conv"] = "mlp"
     decoder: Literal["deep", "linear", "skip"] = "deep"
     encoder_input: str = "mask"
     noise: Literal["column", "row"] = "row"
-    observation: Literal["gaussian", "student"] = "gaussian"
+    observation: Literal["gaussian", "student", "bernoulli"] = "gaussian"
     activation: str = "gelu"
     decoder_activation: str = "gelu"
     init: str = "torch"
@@ -78,7 +85,8 @@ class Design:
     def __post_init__(self) -> None:
         _one_of("decoder", self.decoder, ("deep", "linear", "skip"))
         _one_of("noise", self.noise, ("column", "row"))
-        _one_of("observation", self.observation, ("gaussian", "student"))
+        _one_of("observation", self.observation, ("gaussian", "student", "bernoulli"))
+        _one_of("network", self.network, tuple(NETWORKS))
         _one_of("gradient", self.gradient, ("total", "stl", "dreg"))
         _one_of("sampler", self.sampler, SAMPLERS)
         _one_of("init", self.init, ("torch", "glorot"))
@@ -132,28 +140,8 @@ def make_model(
         Columns that get probabilities for values that come back.
     """
     heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32), repeats)
-    deep = design.decoder != "linear"
-    decoder = Decoder(
-        design.n_members,
-        design.n_latent,
-        sum(head.n_raw for head in heads),
-        list(design.hidden) if deep else [],
-        generator,
-        activation=design.decoder_activation,
-        init=design.init,
-        linear=design.decoder != "deep",
-        residual=design.residual,
-    )
-    proposal = GaussianProposal(
-        make_input(design.encoder_input, spec, design.n_members, generator),
-        design.n_latent,
-        list(design.hidden),
-        generator,
-        activation=design.activation,
-        init=design.init,
-        residual=design.residual,
-        linear=design.encoder_linear,
-    )
+    decoder = _decoder(design, spec, sum(head.n_raw for head in heads), generator)
+    proposal = _proposal(design, spec, generator)
     terms: dict[str, Term] = {}
     if mechanism is not None:
         mask = torch.as_tensor(incomplete)
@@ -162,6 +150,27 @@ def make_model(
     observation = Observation(spec, heads, decoder)
     return LatentModel(
         design.n_latent, proposal, observation, terms, design.gradient, design.sampler
+    )
+
+
+def _decoder(design: Design, spec: DataSpec, n_raw: int, generator: torch.Generator) -> Decoder:
+    deep = design.decoder != "linear" and len(design.hidden) > 0
+    m, d, linear = design.n_members, design.n_latent, None
+    if not deep or design.decoder == "skip":
+        linear = StackedLinear(m, d, n_raw, generator, design.init)
+    network = NETWORKS[design.network].decoder(design, spec, n_raw, generator) if deep else None
+    return Decoder(linear, network)
+
+
+def _proposal(design: Design, spec: DataSpec, generator: torch.Generator) -> GaussianProposal:
+    inputs = make_input(design.encoder_input, spec, design.n_members, generator)
+    return GaussianProposal(
+        inputs,
+        NETWORKS[design.network].encoder(design, spec, inputs, generator),
+        design.n_latent,
+        generator,
+        init=design.init,
+        linear=design.encoder_linear,
     )
 
 
@@ -178,7 +187,8 @@ def _heads(
 ) -> list[Head]:
     """One head per kind of column that is present."""
     m, noise = design.n_members, design.noise
-    special = {*repeats.grid, *repeats.atom}
+    coins = spec.where(*NUMERIC) if design.observation == "bernoulli" else []
+    special = {*repeats.grid, *repeats.atom, *coins}
     numeric = [j for j in spec.where("continuous", "positive", "bounded") if j not in special]
     # The mean of a heavy tail behind a logarithm is infinite: Student-t is for straight columns.
     heavy = [j for j in numeric if design.observation == "student" and j not in units.curved]
@@ -192,6 +202,7 @@ def _heads(
             heavy,
             lambda: NumericHead(spec, heavy, floor[heavy], m, noise=noise, student=True),
         ),
+        (coins, lambda: BernoulliHead(spec, coins)),
         (counts, lambda: CountHead(spec, counts, floor[counts], m, units, noise=noise)),
         (grid, lambda: GridHead(spec, grid, [repeats.grid[j] for j in grid])),
         (

@@ -27,7 +27,8 @@ def noise_floors(
     setting : float or "auto"
         One floor for all numeric columns, or by each column's repetition.
     lowest, most : float
-        Floors of a column that never repeats a value and of one that always does.
+        Floors of a column that never repeats a value and of one that always does. The grey
+        values of images come back, so that pixels get the latter.
 
     Examples
     --------
@@ -37,6 +38,8 @@ def noise_floors(
     """
     if setting != "auto":
         return np.full(spec.n_columns, float(setting))
+    if spec.shape is not None:
+        return np.full(spec.n_columns, most)
     return np.array([lowest + (most - lowest) * _repetition(column) for column in x.T])
 
 

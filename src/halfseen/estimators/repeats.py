@@ -107,7 +107,8 @@ def find_repeats(
     spec : DataSpec
         The columns.
     setting : {"auto", "none"}
-        "none" treats every numeric column as a density.
+        "none" treats every numeric column as a density, and so are the pixels of images:
+        their grey values come back, and yet are points of a scale.
 
     Examples
     --------
@@ -119,7 +120,7 @@ def find_repeats(
     if setting not in ("auto", "none"):
         raise SettingError(f"Got repeats={setting!r}. Expected 'auto' or 'none'.")
     found = Repeats()
-    if setting == "none":
+    if setting == "none" or spec.shape is not None:
         return found
     for j in spec.where(*NUMERIC):
         seen = x[~np.isnan(x[:, j]), j].astype(np.float32)

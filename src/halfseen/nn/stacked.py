@@ -12,7 +12,14 @@ from torch.nn import functional
 
 from halfseen.errors import SettingError
 
-__all__ = ["ACTIVATIONS", "StackedLinear", "StackedMLP"]
+__all__ = [
+    "ACTIVATIONS",
+    "StackedLinear",
+    "StackedMLP",
+    "StackedNetwork",
+    "activation_named",
+    "uniform_start",
+]
 
 
 def _fast_tanh(x: Tensor) -> Tensor:
@@ -27,6 +34,43 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
     "tanh": _fast_tanh,
 }
+
+
+def activation_named(name: str) -> Callable[[Tensor], Tensor]:
+    """One of ``ACTIVATIONS``."""
+    if name not in ACTIVATIONS:
+        raise SettingError(f"Got activation={name!r}. Expected one of {sorted(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]
+
+
+def uniform_start(
+    weight: tuple[int, ...],
+    bias: tuple[int, ...],
+    fans: tuple[int, int],
+    generator: torch.Generator,
+    init: str,
+) -> tuple[nn.Parameter, nn.Parameter]:
+    """Initial weight and bias of a layer.
+
+    Parameters
+    ----------
+    weight, bias : tuple of int
+        Shapes.
+    fans : tuple of int
+        Numbers of inputs and of outputs that one unit meets.
+    generator : torch.Generator
+        Source of the values.
+    init : {"torch", "glorot", "zero"}
+        Uniform in 1/sqrt(inputs) for weight and bias; Glorot-uniform with zero bias (Keras);
+        or zeros.
+    """
+    n_in, n_out = (max(fan, 1) for fan in fans)
+    limit = {"torch": 1 / math.sqrt(n_in), "glorot": math.sqrt(6 / (n_in + n_out)), "zero": 0.0}
+    bias_limit = limit[init] if init == "torch" else 0.0
+    return (
+        nn.Parameter(_uniform(weight, limit[init], generator)),
+        nn.Parameter(_uniform(bias, bias_limit, generator)),
+    )
 
 
 class StackedLinear(nn.Module):
@@ -58,14 +102,9 @@ class StackedLinear(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        limit = {
-            "torch": 1 / math.sqrt(max(n_in, 1)),
-            "glorot": math.sqrt(6 / max(n_in + n_out, 1)),
-            "zero": 0.0,
-        }[init]
-        self.weight = nn.Parameter(_uniform((n_members, n_in, n_out), limit, generator))
-        bias_limit = limit if init == "torch" else 0.0
-        self.bias = nn.Parameter(_uniform((n_members, 1, n_out), bias_limit, generator))
+        self.weight, self.bias = uniform_start(
+            (n_members, n_in, n_out), (n_members, 1, n_out), (n_in, n_out), generator, init
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., n_out)."""
@@ -91,6 +130,11 @@ class StackedMLP(nn.Module):
         One of ``ACTIVATIONS``.
     residual : bool, default=False
         Whether layers of equal width add their input.
+
+    Attributes
+    ----------
+    n_out, width : int
+        The last width, and the largest.
     """
 
     def __init__(
@@ -105,23 +149,61 @@ class StackedMLP(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise SettingError(
-                f"Got activation={activation!r}. Expected one of {sorted(ACTIVATIONS)}."
-            )
         widths = [n_in, *hidden]
         self.layers = nn.ModuleList(
             StackedLinear(n_members, a, b, generator, init) for a, b in itertools.pairwise(widths)
         )
-        self.activation, self.residual, self.n_out = activation, residual, widths[-1]
+        self.activation, self.residual = activation_named(activation), residual
+        self.n_members, self.n_out, self.width = n_members, widths[-1], max(widths)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., hidden[-1])."""
-        act = ACTIVATIONS[self.activation]
         for layer in self.layers:
-            h = act(layer(x))
+            h = self.activation(layer(x))
             x = x + h if self.residual and h.shape == x.shape else h
         return x
+
+
+class StackedNetwork(nn.Module):
+    """A multilayer perceptron per member with an affine last layer.
+
+    Parameters
+    ----------
+    body : StackedMLP
+        The hidden layers, one at least.
+    n_out : int
+        Width of the output.
+    generator : torch.Generator
+        For the initial values of the last layer.
+    init : str, default="torch"
+        See :class:`StackedLinear`.
+
+    Attributes
+    ----------
+    width : int
+        The largest width.
+    """
+
+    def __init__(
+        self, body: StackedMLP, n_out: int, generator: torch.Generator, init: str = "torch"
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.out = StackedLinear(body.n_members, body.n_out, n_out, generator, init)
+        self.width = max(body.width, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (M, ..., n_in) to (M, ..., n_out)."""
+        return self.out(self.body(x))
+
+    def squared_size(self) -> Tensor:
+        """Sum of squared weights over members, those of the last layer times its inputs.
+
+        A Gaussian prior on this is one on the size of the function and not of its parts.
+        """
+        layers: list[StackedLinear] = list(self.body.layers)  # type: ignore[arg-type]
+        inner = torch.stack([(layer.weight**2).sum() for layer in layers]).sum()
+        return inner + self.out.weight.shape[1] * (self.out.weight**2).sum()
 
 
 def _uniform(shape: tuple[int, ...], limit: float, generator: torch.Generator) -> Tensor:

@@ -16,7 +16,7 @@ from halfseen.core.masked import masked_sum
 from halfseen.core.noise import Noise
 from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
-from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.nn.stacked import StackedLinear
 from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw, ordered_log_probs
 from halfseen.terms.laws import GaussianLaw, Law, RoundedLogLaw, StudentLaw
 
@@ -242,69 +242,48 @@ class OrderedHead(Head):
 
 
 class Decoder(nn.Module):
-    """From z to raw outputs: a linear map plus a network of bounded or free features.
+    """From z to raw outputs: a linear map, a network of bounded or free features, or their sum.
 
     Parameters
     ----------
-    linear : bool
-        Whether the linear map from z is there ("skip"); with empty ``hidden`` it is all there
-        is, and the model is probabilistic principal components.
+    linear : StackedLinear or None
+        From (M, K, B, d) to (M, K, B, n_raw). Alone it makes the model one of probabilistic
+        principal components.
+    network : Module or None
+        The same with hidden layers; its ``squared_size()`` is what a prior weighs, its
+        ``width`` the numbers of its largest activation.
     """
 
     def __init__(
-        self,
-        n_members: int,
-        n_latent: int,
-        n_raw: int,
-        hidden: Sequence[int],
-        generator: torch.Generator,
-        *,
-        activation: str = "tanh",
-        init: str = "torch",
-        linear: bool = True,
-        residual: bool = False,
+        self, linear: StackedLinear | None = None, network: nn.Module | None = None
     ) -> None:
         super().__init__()
-        self.linear = (
-            StackedLinear(n_members, n_latent, n_raw, generator, init)
-            if linear or not hidden
-            else None
-        )
-        self.body = StackedMLP(
-            n_members,
-            n_latent,
-            hidden,
-            generator,
-            activation=activation,
-            init=init,
-            residual=residual,
-        )
-        self.out = (
-            StackedLinear(n_members, self.body.n_out, n_raw, generator, init) if hidden else None
-        )
+        self.linear, self.network = linear, network
 
     def forward(self, z: Tensor) -> Tensor:
         """(M, K, B, d) to (M, K, B, n_raw)."""
-        if self.out is None:
+        if self.network is None:
             assert self.linear is not None
             return self.linear(z)
-        raw = self.out(self.body(z))
+        raw = self.network(z)
         return raw if self.linear is None else raw + self.linear(z)
 
-    def log_prior(self, linear_precision: float, network_precision: float) -> Tensor:
-        """Log-density of Gaussian priors on weights, summed over members, up to a constant.
+    @property
+    def width(self) -> int:
+        """Numbers in the largest activation of one row, sample and member."""
+        widths = [] if self.linear is None else [self.linear.weight.shape[-1]]
+        if self.network is not None:
+            widths.append(int(self.network.width))  # type: ignore[arg-type]
+        return max(widths)
 
-        The network's last layer weighs by its width, so that the prior is on the size of the
-        function and not of its parts.
-        """
+    def log_prior(self, linear_precision: float, network_precision: float) -> Tensor:
+        """Log-density of Gaussian priors on weights, summed over members, up to a constant."""
         total = torch.zeros(())
         if self.linear is not None:
             total = total - 0.5 * linear_precision * (self.linear.weight**2).sum()
-        if self.out is not None:
-            inner = [layer.weight for layer in self.body.layers]
-            squares = torch.stack([(w**2).sum() for w in inner]).sum()  # type: ignore[operator]
-            squares = squares + self.out.weight.shape[1] * (self.out.weight**2).sum()
-            total = total - 0.5 * network_precision * squares
+        if self.network is not None:
+            size = self.network.squared_size()  # type: ignore[operator]
+            total = total - 0.5 * network_precision * size
         return total
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from halfseen.core.batch import Batch
 from halfseen.nn.inputs import ZeroFill
-from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.nn.stacked import StackedLinear
 
 __all__ = ["GaussianProposal", "ProposalLaw", "log_prior"]
 
@@ -45,37 +44,40 @@ class ProposalLaw:
 
 
 class GaussianProposal(nn.Module):
-    """Encoder network from an incomplete row to a :class:`ProposalLaw`."""
+    """Encoder network from an incomplete row to a :class:`ProposalLaw`.
+
+    Parameters
+    ----------
+    inputs : ZeroFill
+        Input layer, see :mod:`halfseen.nn.inputs`.
+    body : Module
+        Network from (M, 1, B, inputs.n_out) to (M, 1, B, body.n_out).
+    n_latent : int
+        Dimension d of z.
+    generator : torch.Generator
+        For the initial values of the last layer.
+    init : str, default="torch"
+        See :class:`StackedLinear`.
+    linear : bool, default=False
+        Whether a linear map of the input is added.
+    """
 
     def __init__(
         self,
         inputs: ZeroFill,
+        body: nn.Module,
         n_latent: int,
-        hidden: Sequence[int],
         generator: torch.Generator,
         *,
-        activation: str = "gelu",
         init: str = "torch",
-        residual: bool = False,
         linear: bool = False,
     ) -> None:
         super().__init__()
         self.inputs = inputs
-        self.body = StackedMLP(
-            inputs.n_members,
-            inputs.n_out,
-            hidden,
-            generator,
-            activation=activation,
-            init=init,
-            residual=residual,
-        )
-        self.out = StackedLinear(inputs.n_members, self.body.n_out, 2 * n_latent, generator, init)
-        self.linear = (
-            StackedLinear(inputs.n_members, inputs.n_out, 2 * n_latent, generator, init)
-            if linear
-            else None
-        )
+        self.body = body
+        m, n_out, n_body = inputs.n_members, 2 * n_latent, int(body.n_out)  # type: ignore[arg-type]
+        self.out = StackedLinear(m, n_body, n_out, generator, init)
+        self.linear = StackedLinear(m, inputs.n_out, n_out, generator, init) if linear else None
 
     def forward(self, batch: Batch) -> ProposalLaw:
         """The proposal of every row."""

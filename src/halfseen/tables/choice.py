@@ -1,0 +1,48 @@
+"""Which codec reads an input: images have four axes, everything else is a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from halfseen.tables.codec import TableCodec
+from halfseen.tables.images import ImageCodec
+
+__all__ = ["Codec", "codec_for", "codec_from_json"]
+
+Codec = TableCodec | ImageCodec
+
+
+def codec_for(data: Any) -> Codec:
+    """An unfitted codec for some data.
+
+    Parameters
+    ----------
+    data : table, or array or Tensor of shape (n, c, h, w)
+        What an estimator was given. An array of three axes goes to the codec of images, which
+        says what it lacks.
+
+    Returns
+    -------
+    TableCodec or ImageCodec
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> type(codec_for(np.zeros((5, 1, 8, 8)))).__name__
+    'ImageCodec'
+    >>> type(codec_for([[1.0, 2.0]])).__name__
+    'TableCodec'
+    """
+    return ImageCodec() if getattr(data, "ndim", 2) in (3, 4) else TableCodec()
+
+
+def codec_from_json(state: Mapping[str, Any]) -> Codec:
+    """The codec that wrote a state with ``to_json``.
+
+    Examples
+    --------
+    >>> codec_from_json({"image_shape": [1, 4, 4]}).spec.shape
+    (1, 4, 4)
+    """
+    return (ImageCodec if "image_shape" in state else TableCodec).from_json(state)
