@@ -1,4 +1,4 @@
-"""Make holes in a complete table: the mirror image of imputation."""
+"""Make holes in a complete table or in pictures: the mirror image of imputation."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from halfseen.mechanisms import (
     SelfMasking,
 )
 from halfseen.mechanisms.calibration import check_rate
+from halfseen.mechanisms.images import IMAGE_MASKS, ImageMask
+from halfseen.tables.choice import codec_for
 from halfseen.tables.codec import Encoded, TableCodec
 from halfseen.tables.containers import open_table
 
@@ -36,7 +38,7 @@ Columns = str | int | Sequence[str | int] | None
 
 def ampute(
     X: Any,
-    mechanism: str | Mechanism = "mcar",
+    mechanism: str | Mechanism | ImageMask = "mcar",
     *,
     rate: float | None = None,
     columns: Columns = None,
@@ -44,13 +46,14 @@ def ampute(
     random_state: RandomState = None,
     return_mask: bool = False,
 ) -> Any:
-    """Copy of a table in which cells are missing by a mechanism.
+    """Copy of a table, or of pictures, in which cells are missing by a mechanism.
 
     Parameters
     ----------
-    X : DataFrame, pyarrow.Table or array-like of shape (n, p)
-        The table. Cells that are missing already stay so, and do not count.
-    mechanism : str or Mechanism, default="mcar"
+    X : DataFrame, pyarrow.Table or array-like of shape (n, p), or array of shape (n, c, h, w)
+        The table, or pictures as an array or tensor of floats; pictures of bytes are refused.
+        Cells that are missing already stay so, and do not count.
+    mechanism : str, Mechanism or ImageMask, default="mcar"
         Why cells go missing:
 
         - "mcar": each with the same probability;
@@ -62,14 +65,23 @@ def ampute(
           ``rate``, above the quantile 1 - ``rate``; in a categorical column whole categories;
         - "mnar-logistic": depending on the whole row, with random coefficients.
 
+        In pictures these see each value of each channel as a column. Pictures also know, in all
+        channels together:
+
+        - "dropout": each pixel with the same probability;
+        - "square": a square hole; "block": all but a square; "rectangle": a rectangular hole of
+          random shape; each at a random place.
+
         Or a mechanism. It is bound to the table and calibrated in place, so that its parameters
-        can be read afterwards, in units of standardised columns.
+        can be read afterwards, in units of standardised columns. Or, for pictures, a mask of
+        :mod:`halfseen.mechanisms`, which is used as it is.
     rate : float, optional
         Share of cells that go missing in every column that can lose cells. Default: what
-        the mechanism says, else 0.3. "self-masking-hard" has it exactly but for ties, the
-        others in expectation.
+        the mechanism says, else 0.3. "self-masking-hard" has it exactly but for ties, "square"
+        and "block" up to whole pixels, the others in expectation.
     columns : name, index, or list of these, optional
-        Where holes are made; by default in all columns.
+        Where holes are made; by default in all columns. Values of pictures are counted along
+        channel, row and column.
     direction : {"high", "low"}, default="high"
         Which values go missing under the two kinds of self-masking chosen by name; for
         "self-masking" also "unknown" (random) or a mapping from names.
@@ -84,7 +96,7 @@ def ampute(
         Columns keep their types where these can hold a missing cell. Those that lose cells
         and cannot hold one change: pandas integers become ``Int64`` (or the like), pandas
         booleans ``boolean``, integer and boolean arrays float, arrays of text object.
-    mask : ndarray of bool of shape (n, p)
+    mask : ndarray of bool of shape (n, p) or (n, c, h, w)
         True where a cell is observed. Only if ``return_mask``.
 
     Notes
@@ -103,16 +115,24 @@ def ampute(
     2    40  Rome
     3  <NA>  Bern
     """
-    codec = TableCodec().fit(X, kinds=_numeric_kinds(X), keep_empty_features=True)
-    encoded = codec.encode(X)
+    codec = codec_for(X)
+    kinds = _numeric_kinds(X) if isinstance(codec, TableCodec) else None
+    encoded = codec.fit(X, kinds=kinds, keep_empty_features=True).encode(X)
     chosen = torch.from_numpy(_chosen(codec.spec, columns))
-    law, rate = _law(mechanism, rate, direction)
+    law, rate = _law(mechanism, rate, direction, codec.spec)
     generator = new_generator(seed_from(random_state))
-    law.bind(codec.spec, chosen, 1, generator)
-    holes = _holes(law, rate, codec.spec, encoded, generator)
+    if isinstance(law, ImageMask):
+        holes = _image_holes(law, codec.spec, encoded, generator)
+    else:
+        law.bind(codec.spec, chosen, 1, generator)
+        holes = _holes(law, rate, codec.spec, encoded, generator)
     holes &= chosen.numpy() & ~encoded.missing
+    seen = ~(holes | encoded.missing)
+    shape = codec.spec.shape
+    if shape is not None:
+        holes, seen = holes.reshape(-1, *shape), seen.reshape(-1, *shape)
     table = _blank(X, holes)
-    return (table, ~(holes | encoded.missing)) if return_mask else table
+    return (table, seen) if return_mask else table
 
 
 def _numeric_kinds(table: Any) -> dict[str, str]:
@@ -157,22 +177,36 @@ _BY_NAME: Mapping[str, Callable[[float | None, Any], Mechanism]] = {
 
 
 def _law(
-    mechanism: str | Mechanism, rate: float | None, direction: Any
-) -> tuple[Mechanism, float | None]:
+    mechanism: str | Mechanism | ImageMask, rate: float | None, direction: Any, spec: DataSpec
+) -> tuple[Mechanism | ImageMask, float | None]:
     """The mechanism, and the rate to calibrate it with."""
     rate = None if rate is None else check_rate(rate)
-    if isinstance(mechanism, Mechanism):
+    pictures = spec.shape is not None
+    if isinstance(mechanism, Mechanism) or (pictures and isinstance(mechanism, ImageMask)):
         if rate is not None and not isinstance(mechanism, Calibrates):
             raise SettingError(
                 f"Got rate={rate!r} for {type(mechanism).__name__}, which has no method "
                 "calibrate. Leave rate out: the mechanism's own parameters decide."
             )
         return mechanism, rate
-    if mechanism not in _BY_NAME:
-        raise SettingError(
-            f"Got mechanism={mechanism!r}. Expected a Mechanism or one of {list(_BY_NAME)}."
-        )
-    return _BY_NAME[mechanism](rate, direction), rate
+    if isinstance(mechanism, str) and mechanism in _BY_NAME:
+        return _BY_NAME[mechanism](rate, direction), rate
+    if isinstance(mechanism, str) and mechanism in IMAGE_MASKS and pictures:
+        return IMAGE_MASKS[mechanism](rate), rate
+    raise SettingError(
+        f"Got mechanism={mechanism!r}. Expected a Mechanism or one of {list(_BY_NAME)}; for "
+        f"pictures of shape (n, c, h, w) also an ImageMask or one of {list(IMAGE_MASKS)}."
+    )
+
+
+def _image_holes(
+    law: ImageMask, spec: DataSpec, encoded: Encoded, generator: torch.Generator
+) -> np.ndarray:
+    """Values of pictures that a mask removes, bool of shape (n, p)."""
+    values = np.nan_to_num(encoded.values, nan=0.0)
+    assert spec.shape is not None
+    s = law.sample(torch.from_numpy(values).reshape(-1, *spec.shape), generator)
+    return s.reshape(values.shape).numpy() < 0.5
 
 
 def _holes(
@@ -209,7 +243,9 @@ def _standardised(spec: DataSpec, values: np.ndarray) -> np.ndarray:
 
 
 def _blank(table: Any, holes: np.ndarray) -> Any:
-    """Copy of a table without some of its cells."""
+    """Copy of a table, or of pictures, without some of its cells."""
+    if holes.ndim == 4:
+        return _blank_pictures(table, holes)
     places = np.flatnonzero(holes.any(0)).tolist()
     if nwd.is_pandas_dataframe(table):
         return _blank_pandas(table, holes, places)
@@ -218,6 +254,15 @@ def _blank(table: Any, holes: np.ndarray) -> Any:
     if nwd.is_pyarrow_table(table):
         return _blank_arrow(table, holes, places)
     return _blank_array(table, holes)
+
+
+def _blank_pictures(pictures: Any, holes: np.ndarray) -> Any:
+    if isinstance(pictures, Tensor):
+        where = torch.from_numpy(holes).to(pictures.device)
+        return pictures.detach().masked_fill(where, torch.nan)
+    out = np.array(pictures, copy=True)
+    out[holes] = np.nan
+    return out
 
 
 def _blank_pandas(table: Any, holes: np.ndarray, places: list[int]) -> Any:

@@ -44,6 +44,19 @@ torch.Size([3, 5, 2])
 
 Parameters to be learned are ``torch.nn.Parameter`` objects, made in ``__init__`` or, where they
 depend on the table, in :meth:`~Mechanism.bind`.
+
+Masks of pictures see pixels on their grid, arrays of shape (n, c, h, w) in data units, and make
+holes only; one of your own is a subclass of :class:`ImageMask` with the method ``sample``:
+
+============== =============================================================
+class          missing is ...
+============== =============================================================
+DropoutMask    each pixel, or each channel of each pixel, independently
+SquareMask     a square
+BlockMask      all but a square
+RectangleMask  a rectangle of random height and width
+ClippingMask   each bright value, around a threshold
+============== =============================================================
 """
 
 from __future__ import annotations
@@ -52,19 +65,33 @@ from halfseen.mechanisms.amputation import MAR, MCAR, MNARLogistic
 from halfseen.mechanisms.base import LogitMechanism, Mechanism
 from halfseen.mechanisms.calibration import Calibrates
 from halfseen.mechanisms.hard import HardSelfMasking
+from halfseen.mechanisms.images import (
+    BlockMask,
+    ClippingMask,
+    DropoutMask,
+    ImageMask,
+    RectangleMask,
+    SquareMask,
+)
 from halfseen.mechanisms.network import LinearMechanism, MLPMechanism
 from halfseen.mechanisms.self_masking import Direction, SelfMasking
 
 __all__ = [
     "MAR",
     "MCAR",
+    "BlockMask",
     "Calibrates",
+    "ClippingMask",
     "Direction",
+    "DropoutMask",
     "HardSelfMasking",
+    "ImageMask",
     "LinearMechanism",
     "LogitMechanism",
     "MLPMechanism",
     "MNARLogistic",
     "Mechanism",
+    "RectangleMask",
     "SelfMasking",
+    "SquareMask",
 ]
