@@ -1,4 +1,4 @@
-"""Grouped convolutions are loops over members; decoders end in exactly the wanted size."""
+"""Stacked convolutions are grouped ones; decoders end in exactly the wanted size."""
 
 import math
 
@@ -23,25 +23,23 @@ def alone(module, m):
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)])
-def test_layers_are_a_loop_over_members_of_plain_convolutions(size):
+def test_members_at_once_are_grouped_convolutions(size):
+    height, width = size
     down = StackedConv(3, 2, 4, generator())
     x = torch.randn(5, 3, 2, *size, generator=generator(1))
-    height, width = size
-    padded = functional.pad(x, (1, 1 + width % 2, 1, 1 + height % 2))
-    loop = [
-        functional.conv2d(padded[:, m], down.weight[m], down.bias[m], stride=2) for m in range(3)
-    ]
-    torch.testing.assert_close(down(x.flatten(1, 2)), torch.cat(loop, 1))
-    half = loop[0].shape[-2:]
+    padded = functional.pad(x.flatten(1, 2), (1, 1 + width % 2, 1, 1 + height % 2))
+    weight, bias = down.weight.flatten(0, 1), down.bias.flatten()
+    expected = functional.conv2d(padded, weight, bias, stride=2, groups=3)
+    torch.testing.assert_close(torch.cat([down(x[:, m], m) for m in range(3)], 1), expected)
+    half = expected.shape[-2:]
     assert half == (math.ceil(height / 2), math.ceil(width / 2))
     up = StackedUpConv(3, 4, 2, size, generator(2))
     y = torch.randn(5, 3, 4, *half, generator=generator(3))
-    loop = [
-        functional.conv_transpose2d(y[:, m], up.weight[m], up.bias[m], stride=2, padding=1)
-        for m in range(3)
-    ]
-    expected = torch.cat(loop, 1)[..., :height, :width]
-    torch.testing.assert_close(up(y.flatten(1, 2)), expected)
+    weight, bias = up.weight.flatten(0, 1), up.bias.flatten()
+    expected = functional.conv_transpose2d(
+        y.flatten(1, 2), weight, bias, stride=2, padding=1, groups=3
+    )[..., :height, :width]
+    torch.testing.assert_close(torch.cat([up(y[:, m], m) for m in range(3)], 1), expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -116,12 +114,12 @@ def test_initial_values_come_from_the_generator_alone():
 
 def test_a_pixel_varies_under_the_prior_as_one_of_a_flat_network():
     """With weights of variance 1 / inputs in the last layer and saturated features: variance 1."""
-    layer = StackedUpConv(2000, 6, 1, (8, 8), generator())
+    layer = StackedUpConv(1, 6, 2000, (8, 8), generator())
     with torch.no_grad():
         noise = torch.randn(layer.weight.shape, generator=generator(3))
         layer.weight.copy_(noise / math.sqrt(layer.fan_in))
         layer.bias.zero_()
-        pixels = layer(torch.ones(1, 2000 * 6, 4, 4))[0]
+        pixels = layer(torch.ones(1, 6, 4, 4), 0)[0]
     variance = pixels[:, 1:-1, 1:-1].var(0)
     torch.testing.assert_close(variance, torch.ones_like(variance), atol=0.15, rtol=0)
 

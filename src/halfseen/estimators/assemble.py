@@ -146,7 +146,7 @@ def make_model(
     if mechanism is not None:
         mask = torch.as_tensor(incomplete)
         mechanism.bind(spec, mask, design.n_members, generator)
-        terms["mechanism"] = _mechanism_term(mechanism, heads, mask, collapse)
+        terms["mechanism"] = _mechanism_term(mechanism, heads, collapse)
     observation = Observation(spec, heads, decoder)
     return LatentModel(
         design.n_latent, proposal, observation, terms, design.gradient, design.sampler
@@ -174,11 +174,9 @@ def _proposal(design: Design, spec: DataSpec, generator: torch.Generator) -> Gau
     )
 
 
-def _mechanism_term(
-    mechanism: Mechanism, heads: list[Head], mask: Tensor, collapse: bool
-) -> MechanismTerm:
+def _mechanism_term(mechanism: Mechanism, heads: list[Head], collapse: bool) -> MechanismTerm:
     if collapse and isinstance(mechanism, SelfMasking):
-        return CollapsedTerm(mechanism, heads, mask)
+        return CollapsedTerm(mechanism, heads, mechanism.incomplete)
     return SampledTerm(mechanism)
 
 

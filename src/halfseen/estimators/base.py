@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from halfseen.core.spec import DataSpec
 from halfseen.errors import TrainingError
-from halfseen.tables.codec import Encoded, TableCodec
+from halfseen.tables.choice import Codec, codec_for
+from halfseen.tables.codec import Encoded
 
 if TYPE_CHECKING:
     from halfseen.estimators.card import MethodCard
@@ -34,7 +35,7 @@ class TableEstimator(BaseEstimator, ABC):
     kinds: Any
     keep_empty_features: bool
 
-    codec_: TableCodec
+    codec_: Codec
     n_features_in_: int
 
     def _set_features(self) -> None:
@@ -84,7 +85,7 @@ class TableEstimator(BaseEstimator, ABC):
         """Inverse of :meth:`_state`."""
 
     def _parts(self) -> dict[str, TableEstimator]:
-        """Fitted estimators inside this one, by the attribute (less its underscore) they are in."""
+        """Fitted estimators inside this one; ``name_`` is the attribute that holds each."""
         return {}
 
     def __sklearn_tags__(self) -> Any:
@@ -134,7 +135,7 @@ class BaseImputer(TransformerMixin, TableEstimator):
         ColumnError
             When a column cannot be used; the message names it and the remedy.
         """
-        codec = TableCodec().fit(X, self.kinds, self.keep_empty_features)
+        codec = codec_for(X).fit(X, self.kinds, self.keep_empty_features)
         values = codec.encode(X).values
         self.codec_ = codec
         self._set_features()

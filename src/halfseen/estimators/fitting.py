@@ -12,6 +12,7 @@ from halfseen.core.batch import Batch, Rows
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.importance import named_losses
 from halfseen.terms.latent import LatentModel
+from halfseen.training.binarize import binarized
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.monitors import held_out_bound, held_out_cells
@@ -46,6 +47,8 @@ class LatentFit:
         That share.
     calibrate : bool
         Whether a share of the seen cells is held out to choose a temperature at the end.
+    binarize : bool
+        Whether every batch draws ones and zeros whose means are the seen cells.
     log_prior : callable
         Log-density of priors on parameters, summed over members.
     seed : int
@@ -63,6 +66,7 @@ class LatentFit:
     log_prior: Callable[[LatentModel], Tensor]
     seed: int
     calibrate: bool = False
+    binarize: bool = False
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
 
@@ -143,7 +147,8 @@ class LatentFit:
         index = self._next_index()
         s = self._masks(index)
         shown = s * self.hide(self.rows.s[index], self.rows.s, self.generator)
-        batch = Batch(self.rows.x[index], s, shown)
+        x = self.rows.x[index]
+        batch = Batch(binarized(x, self.generator) if self.binarize else x, s, shown)
         shape = (self.n_members, self.n_importance, len(index))
         weighted = self.model(batch, Noise(self.generator, shape))
         return named_losses(weighted, self.log_prior(self.model), len(self.train_at))
@@ -160,7 +165,7 @@ class LatentFit:
 
     def _some(self, rows: Tensor) -> Tensor:
         """Some of the rows at random: as many as a monitor can look at in one piece."""
-        width = max(self.rows.x.shape[1], 2 * self.model.observation.expand.spec.n_features, 64)
+        width = max(self.model.observation.width, 64)
         most = MONITOR_FLOATS // (self.n_members * self._monitor_k * width)
         generator = new_generator(self.seed, 4, rows.device)
         order = torch.randperm(len(rows), generator=generator, device=rows.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.search import choose_settings
 from halfseen.mechanisms.base import Mechanism
 from halfseen.terms.latent import LatentModel
+from halfseen.terms.pixels import check_shares
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import TrainConfig
 from halfseen.training.progress import progress
@@ -43,7 +45,8 @@ class LatentImputer(BaseImputer):
     """
 
     n_latent: int | None
-    hidden: tuple[int, ...]
+    hidden: tuple[int, ...] | None
+    network: str
     decoder: str
     encoder_input: str
     observation: str
@@ -82,7 +85,14 @@ class LatentImputer(BaseImputer):
     random_state: Any
     device: str
     verbose: bool
+    #: A setting of methods that have it.
+    binarize: bool = False
 
+    #: Hidden layers where ``hidden`` is None: widths, or channels of convolutions.
+    default_hidden: ClassVar[dict[str, tuple[int, ...]]] = {
+        "mlp": (128, 128, 128),
+        "conv": (16, 32, 64),
+    }
     #: Fewest and most steps when ``max_steps`` is left to the number of rows.
     step_range: ClassVar[tuple[int, int]] = (2500, 6000)
 
@@ -98,6 +108,8 @@ class LatentImputer(BaseImputer):
 
     def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
         """Units of the model's columns."""
+        if self.observation == "bernoulli":
+            return Units.identity(spec)
         return Units.fit(spec, values, standardize=self.standardize, skewed=self.skewed)
 
     def _log_prior(self, model: LatentModel) -> Tensor:
@@ -112,7 +124,8 @@ class LatentImputer(BaseImputer):
         return Design(
             n_latent=n_latent,
             n_members=n_members,
-            hidden=tuple(self.hidden),
+            hidden=tuple(self._hidden),
+            network=self.network,  # type: ignore[arg-type]
             decoder=self._setting("decoder"),
             encoder_input=self.encoder_input,
             noise=self.noise,  # type: ignore[arg-type]
@@ -124,6 +137,10 @@ class LatentImputer(BaseImputer):
             encoder_linear=self.encoder_linear,
             gradient=self.gradient,  # type: ignore[arg-type]
         )
+
+    @property
+    def _hidden(self) -> Sequence[int]:
+        return self.default_hidden.get(self.network, ()) if self.hidden is None else self.hidden
 
     def _setting(self, name: str) -> Any:
         """A setting, as the search chose it where there was one."""
@@ -164,14 +181,21 @@ class LatentImputer(BaseImputer):
         if spec.n_columns == 0:
             self.history_: list[dict[str, Any]] = []
             return
+        self._check_values(spec, values)
         self.units_ = self._choose_units(values, spec)
         x = self.units_.to_model(values)
         self.floor_ = noise_floors(x, spec, self.noise_floor)
-        self.repeats_ = find_repeats(x, values, spec, self.repeats)
+        coins = self.observation == "bernoulli"
+        self.repeats_ = find_repeats(x, values, spec, "none" if coins else self.repeats)
         self.incomplete_ = np.isnan(values).any(0)
-        self.range_ = _seen_range(x)
+        self.range_ = _seen_range(x, spec)
         self._make(spec)
         self._train(x)
+
+    def _check_values(self, spec: DataSpec, values: np.ndarray) -> None:
+        """Values that the law of the cells can score, in fit and afterwards."""
+        if self.observation == "bernoulli":
+            check_shares(spec, values)
 
     def _check_settings(self) -> None:
         """Words and combinations that no other part looks at."""
@@ -185,6 +209,11 @@ class LatentImputer(BaseImputer):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
+        if self.binarize and self.observation != "bernoulli":
+            raise SettingError(
+                f"Got binarize=True and observation={self.observation!r}. Expected "
+                "observation='bernoulli': ones and zeros are no Gaussian numbers."
+            )
         if self.patience is not None and self.validation == "none":
             raise SettingError(
                 f"Got patience={self.patience} and validation='none'. Patience needs something "
@@ -226,6 +255,7 @@ class LatentImputer(BaseImputer):
             log_prior=self._log_prior,
             seed=self.seed_,
             calibrate=self.calibrate and enough,
+            binarize=self.binarize,
             weight_decay=self._setting("weight_decay"),
             betas=(0.9, self.beta2),
         )
@@ -239,18 +269,17 @@ class LatentImputer(BaseImputer):
     # ---- answering ----------------------------------------------------------------------
 
     def _answers(self) -> Answers:
-        spec = self.units_.spec
-        width = max(*self.hidden, 2 * spec.n_features, 1) if self.hidden else 2 * spec.n_features
         return Answers(
             self.model_,
             self.units_,
             self.n_members_,
             self.n_importance_predict,
-            width,
+            self.model_.observation.width,
             self.seed_,
         )
 
     def _rows(self, values: np.ndarray) -> Rows:
+        self._check_values(self.units_.spec, values)
         return Rows.from_values(self.units_.to_model(values), self.device)
 
     def _complete(self, values: np.ndarray) -> np.ndarray:
@@ -465,7 +494,11 @@ class LatentImputer(BaseImputer):
         return tags
 
 
-def _seen_range(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _seen_range(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest seen value of each column; pixels share theirs, as they do units."""
+    if spec.shape is not None:
+        low, high = np.nanmin(x, initial=np.inf), np.nanmax(x, initial=-np.inf)
+        return np.full(x.shape[1], low), np.full(x.shape[1], high)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.nanmin(x, 0), np.nanmax(x, 0)

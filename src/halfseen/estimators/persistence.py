@@ -19,7 +19,7 @@ from torch import nn
 from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.base import TableEstimator
 from halfseen.mechanisms.base import Mechanism
-from halfseen.tables.codec import TableCodec
+from halfseen.tables.choice import codec_from_json
 
 __all__ = ["FORMAT", "read_model", "write_model"]
 
@@ -105,7 +105,7 @@ def _make(
     method = _method(header.get("method"), methods)
     params = {k: _unpack(k, v, methods, overrides) for k, v in header["params"].items()}
     estimator = method(**{**params, **overrides})
-    estimator.codec_ = TableCodec.from_json(header["codec"])
+    estimator.codec_ = codec_from_json(header["codec"])
     estimator._set_features()
     own = dict(tensors)
     for name, part in header["parts"].items():

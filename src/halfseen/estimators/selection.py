@@ -19,7 +19,7 @@ from torch import Tensor
 
 from halfseen.terms.laws import LOG_SQRT_2PI
 
-__all__ = ["Selection", "Sharpness", "choose_sharpness", "fit_selection"]
+__all__ = ["Selection", "Sharpness", "choose_sharpness", "fit_selection", "pooled"]
 
 # The grid of the integral, in standard deviations of the seen cells.
 GRID_LOW, GRID_HIGH, GRID_SIZE = -8.0, 12.0, 200
@@ -134,6 +134,30 @@ def fit_selection(
         np.where(keep, scale0 * scale, scale0),
         np.where(keep, value * n_rows, 0.0),
     )
+
+
+def pooled(x: np.ndarray) -> np.ndarray:
+    """Some cells of all columns as one column, for columns that share their units.
+
+    Parameters
+    ----------
+    x : array of shape (n, p)
+        Model units, NaN where missing.
+
+    Returns
+    -------
+    array of shape (m, 1)
+        A fixed choice of at most 5000 cells, seen or missing.
+
+    Examples
+    --------
+    >>> pooled(np.zeros((100, 1024))).shape
+    (5000, 1)
+    """
+    cells = x.reshape(-1, 1)
+    if len(cells) <= MOST_ROWS:
+        return cells
+    return cells[np.random.default_rng(0).choice(len(cells), MOST_ROWS, replace=False)]
 
 
 @dataclass(frozen=True)

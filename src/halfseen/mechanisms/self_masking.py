@@ -50,6 +50,9 @@ class SelfMasking(Mechanism):
         median of the prior.
     slope_spread : float or None, default=None
         Standard deviation of a normal prior on log a_j; None for no prior.
+    tied : bool, default=False
+        Whether one slope and one location serve all columns, in model units. For the pixels of
+        images, whose units are common; every pixel of an image is then one that can be missing.
 
     Notes
     -----
@@ -69,6 +72,7 @@ class SelfMasking(Mechanism):
         link: Literal["probit", "logistic"] = "probit",
         slope: float = 5.0,
         slope_spread: float | None = None,
+        tied: bool = False,
     ) -> None:
         super().__init__()
         if link not in ("probit", "logistic"):
@@ -78,7 +82,7 @@ class SelfMasking(Mechanism):
             if word not in DIRECTIONS:
                 raise SettingError(f"Got direction={word!r}. Expected one of {DIRECTIONS}.")
         self.direction, self.link = direction, link
-        self.slope, self.slope_spread = slope, slope_spread
+        self.slope, self.slope_spread, self.tied = slope, slope_spread, tied
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -88,6 +92,7 @@ class SelfMasking(Mechanism):
             "link": self.link,
             "slope": self.slope,
             "slope_spread": self.slope_spread,
+            "tied": self.tied,
         }
 
     def bind(
@@ -95,12 +100,16 @@ class SelfMasking(Mechanism):
     ) -> None:
         """Make slopes, locations and category logits; see :meth:`Mechanism.bind`."""
         signs = self._signs(spec)
-        p = spec.n_columns
+        if self.tied:
+            _check_tied(spec, signs)
+        if self.tied and spec.shape is not None:
+            incomplete = incomplete.any().expand(incomplete.shape)
         self.register_buffer("incomplete", incomplete.clone())
         self._map_features(spec)
         self.register_buffer("sign", self._starts(signs, n_members, generator))
-        self.raw_slope = nn.Parameter(torch.full((n_members, p), _inverse_softplus(self.slope)))
-        self.location = nn.Parameter(self.sign.clone())
+        own = self.sign[:, :1] if self.tied else self.sign
+        self.raw_slope = nn.Parameter(torch.full_like(own, _inverse_softplus(self.slope)))
+        self.location = nn.Parameter(own.clone())
         self.level_logits = nn.Parameter(torch.zeros(n_members, spec.n_features))
 
     def _map_features(self, spec: DataSpec) -> None:
@@ -134,7 +143,7 @@ class SelfMasking(Mechanism):
 
         The bound is bimodal in the sign of a slope (Ipsen et al.), so starts have to cover both.
         """
-        coin = torch.rand(signs.shape, generator=generator) < 0.5
+        coin = torch.rand(signs[:1].shape if self.tied else signs.shape, generator=generator) < 0.5
         first = torch.where(coin, 1.0, -1.0)
         flips = torch.tensor([1.0 if m % 2 == 0 else -1.0 for m in range(n_members)])
         free = flips[:, None] * first
@@ -154,7 +163,10 @@ class SelfMasking(Mechanism):
         if sign is not None:
             self.sign.copy_(sign)
         high, low = high.to(self.sign.device), low.to(self.sign.device)
-        self.location.copy_(torch.where(self.sign > 0, high, low))
+        if self.tied:
+            high, low = high[self.incomplete].amax(), low[self.incomplete].amin()
+        edge = torch.where(self.sign > 0, high, low)
+        self.location.copy_(edge[:, : self.location.shape[1]])
 
     def log_prior(self) -> Tensor:
         """Log-density of the prior on log-slopes, summed over columns, per member."""
@@ -162,11 +174,16 @@ class SelfMasking(Mechanism):
             return super().log_prior()
         log_slope = torch.log(functional.softplus(self.raw_slope))
         t = (log_slope - math.log(self.slope)) / self.slope_spread
-        return -0.5 * torch.where(self.incomplete, t * t, torch.zeros_like(t)).sum(-1)
+        counts = self.incomplete.any() if self.tied else self.incomplete
+        return -0.5 * torch.where(counts, t * t, torch.zeros_like(t)).sum(-1)
 
     def slopes(self) -> Tensor:
         """Slopes a, shape (members, p); positive where high values go missing."""
         return self.sign * functional.softplus(self.raw_slope)
+
+    def locations(self) -> Tensor:
+        """Locations b, shape (members, p)."""
+        return self.location.expand(self.sign.shape)
 
     def margin(self, x: Tensor, columns: list[int]) -> Tensor:
         """Margins a (x - b) of some columns: x of shape (members, K, B, c)."""
@@ -175,7 +192,7 @@ class SelfMasking(Mechanism):
 
     def coefficients(self, columns: list[int]) -> tuple[Tensor, Tensor]:
         """Slopes and locations of some columns, shapes (members, 1, 1, c)."""
-        return self.slopes()[:, None, None, columns], self.location[:, None, None, columns]
+        return self.slopes()[:, None, None, columns], self.locations()[:, None, None, columns]
 
     def log_missing(self, margin: Tensor) -> Tensor:
         """Log F(margin), the log-probability that a cell is missing."""
@@ -192,11 +209,11 @@ class SelfMasking(Mechanism):
         # Both links are symmetric: one evaluation serves seen and missing cells.
         side = 1 - 2 * s
         if self.plain:
-            margin = self.slopes()[:, None, None] * (features - self.location[:, None, None])
+            margin = self.slopes()[:, None, None] * (features - self.locations()[:, None, None])
             return self.log_missing(side * margin)
         side = side[..., self.feature_column]
         a = self.slopes()[:, None, None, self.feature_column]
-        b = self.location[:, None, None, self.feature_column]
+        b = self.locations()[:, None, None, self.feature_column]
         by_value = self.log_missing(side * a * (features - b))
         by_level = features * functional.logsigmoid(side * self.level_logits[:, None, None])
         return self._by_column(torch.where(self.feature_numeric, by_value, by_level))
@@ -237,6 +254,10 @@ class SelfMasking(Mechanism):
         score = self._by_column(rows * weight[:, None])
         cells = None if observed is None else observed.reshape(len(rows), -1)
         numeric = self._by_column(self.feature_numeric.double()) > 0
+        if self.tied:
+            score, numeric = score[:, self.incomplete].reshape(-1, 1), numeric[:1]
+            cells = None if cells is None else cells[:, self.incomplete].reshape(-1, 1)
+            slope = slope[:, :1]
         link = torch.special.ndtr if self.link == "probit" else torch.sigmoid
 
         def probability(u: Tensor) -> Tensor:
@@ -244,7 +265,8 @@ class SelfMasking(Mechanism):
 
         shift = bisect(probability, score, check_rate(rate), cells)
         self.location.copy_(-shift / slope)
-        self.level_logits.copy_(gap + shift[:, self.feature_column])
+        by_column = shift.expand(*shift.shape[:-1], len(self.incomplete))
+        self.level_logits.copy_(gap + by_column[..., self.feature_column])
 
     def _level_gaps(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         """Extra logits of a random half of the categories that occur, shape (F,)."""
@@ -263,6 +285,21 @@ class SelfMasking(Mechanism):
     ) -> pd.DataFrame:
         """What was learned, in data units; see ``self_masking_summary``."""
         return self_masking_summary(self, spec, units or Units.identity(spec), levels)
+
+
+def _check_tied(spec: DataSpec, signs: Tensor) -> None:
+    """One slope and one location need numbers with one direction."""
+    categorical = [column.name for column in spec.columns if column.categorical]
+    if categorical:
+        raise SettingError(
+            f"Got tied=True and the categorical columns {categorical[:5]}. Expected numeric ones "
+            "only: categories have logits of their own. Pass tied=False."
+        )
+    if (signs != signs[:1]).any():
+        raise SettingError(
+            "Got tied=True and directions that differ. Expected one word, 'high', 'low' or "
+            "'unknown', for all columns; or pass tied=False."
+        )
 
 
 def _inverse_softplus(value: float) -> float:

@@ -53,7 +53,8 @@ def self_masking_summary(
     Returns
     -------
     pandas.DataFrame
-        One row per numeric column and per category. Numeric columns: ``direction`` ("high"
+        One row per numeric column and per category, one for all pixels of images that share
+        their slope and location. Numeric columns: ``direction`` ("high"
         or "low" values go missing) and the share of members that agree with it, the slope
         per data unit (NaN where the change of units is curved), the location in data units,
         and the probability of a missing cell one scale below and above the centre of the
@@ -62,9 +63,13 @@ def self_masking_summary(
     """
     import pandas as pd
 
-    locations = units.to_data(_numpy(mechanism.location))
+    locations = units.to_data(_numpy(mechanism.locations()))
     rows: list[dict[str, Any]] = []
-    for j in torch.nonzero(mechanism.incomplete)[:, 0].tolist():
+    places = torch.nonzero(mechanism.incomplete)[:, 0].tolist()
+    if mechanism.tied and spec.shape is not None:
+        [row] = [_numeric_row(mechanism, spec, units, j, locations[:, j]) for j in places[:1]]
+        return pd.DataFrame([{**row, "column": "all pixels"}], columns=HEADER)
+    for j in places:
         if spec.columns[j].categorical:
             rows += _category_rows(mechanism, spec, j, levels)
         else:
@@ -75,7 +80,7 @@ def self_masking_summary(
 def _numeric_row(
     mechanism: SelfMasking, spec: DataSpec, units: Units, j: int, location: np.ndarray
 ) -> dict[str, Any]:
-    slope, center = mechanism.slopes()[:, j], mechanism.location[:, j]
+    slope, center = mechanism.slopes()[:, j], mechanism.locations()[:, j]
     high_share = float((slope > 0).double().mean())
     per_unit = _numpy(slope) / units.scale[j] if units.map_code[j] == IDENTITY else np.nan
     chance = {

@@ -37,10 +37,18 @@ class _ConstantImputer(BaseImputer):
         """One value for each column (p,), from numbers (n, p) with NaN where missing."""
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
-        found = self._numeric_values(values, spec)
-        categorical = [j for j, column in enumerate(spec.columns) if column.categorical]
-        found[categorical] = _modes(values[:, categorical])
-        self.statistics_ = self._full(found)
+        seen = np.flatnonzero(~np.isnan(values).all(0))
+        found = self._numeric_values(values[:, seen], spec.subset(seen.tolist()))
+        categorical = [i for i, j in enumerate(seen) if spec.columns[j].categorical]
+        found[categorical] = _modes(values[:, seen[categorical]])
+        statistics = np.empty(spec.n_columns)
+        statistics[seen] = found
+        if len(seen) < spec.n_columns:
+            # Pixels that no image shows take what all seen pixels together would.
+            statistics[~np.isin(np.arange(spec.n_columns), seen)] = self._numeric_values(
+                values.reshape(-1, 1), DataSpec.continuous(1)
+            )
+        self.statistics_ = self._full(statistics)
 
     def _complete(self, values: np.ndarray) -> np.ndarray:
         return np.where(np.isnan(values), self.statistics_[self._varying], values)

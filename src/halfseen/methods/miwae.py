@@ -25,15 +25,24 @@ class MIWAEImputer(LatentImputer):
     ----------
     n_latent : int or None
         Dimension of z; None takes the number of columns, between 2 and 32.
-    hidden : sequence of int
-        Widths of the hidden layers of encoder and decoder.
+    hidden : sequence of int or None
+        Widths of the hidden layers of encoder and decoder, or channels of their convolutions;
+        None takes (128, 128, 128), or (16, 32, 64) with ``network="conv"``.
+    network : {"mlp", "conv"}
+        Fully connected layers, or for images convolutions of stride 2.
     decoder : {"deep", "linear", "skip"}
         A network, a linear map (probabilistic principal components), or their sum.
     encoder_input : {"mask", "zero", "constant", "set"}
         Zeros beside mask channels, zeros alone, learned constants, or the
         permutation-invariant set encoder.
-    observation : {"gaussian", "student"}
-        Law of continuous columns given z.
+    observation : {"gaussian", "student", "bernoulli"}
+        Law of continuous columns given z; with "bernoulli" of all numeric ones, whose values
+        must lie in [0, 1]: grey levels are then scored by their cross-entropy, draws are ones
+        and zeros.
+    binarize : bool
+        Whether every batch of training draws ones and zeros whose means are the seen cells
+        ("dynamic binarisation"), with ``observation="bernoulli"``; answers take cells as they
+        are.
     noise : {"row", "column"}
         Whether the scale of a column depends on z or is one number.
     noise_floor : float or "auto"
@@ -44,7 +53,7 @@ class MIWAEImputer(LatentImputer):
     activation, decoder_activation : {"gelu", "relu", "elu", "silu", "tanh"}
         Of encoder and decoder.
     residual : bool
-        Whether hidden layers of equal width add their input.
+        Whether fully connected layers of equal width add their input.
     encoder_linear : bool
         Whether the encoder adds a linear map of its input.
     init : {"torch", "glorot"}
@@ -52,7 +61,8 @@ class MIWAEImputer(LatentImputer):
     gradient : {"stl", "dreg", "total"}
         How the proposal learns; see :class:`halfseen.terms.latent.LatentModel`.
     standardize : bool
-        Whether columns are standardised by their seen cells first.
+        Whether columns are standardised by their seen cells first; the pixels of images all by
+        the same shift and scale.
     skewed : bool
         Whether strongly skewed continuous columns get a power transformation.
     n_members : int
@@ -114,6 +124,12 @@ class MIWAEImputer(LatentImputer):
     model_ : LatentModel
         The fitted terms.
 
+    Notes
+    -----
+    Images are arrays or tensors of floats of shape (n, channels, height, width), NaN where a
+    pixel is missing. All pixels are modelled, also those that never vary or that no image
+    shows, and the same container, shape and type of numbers comes back.
+
     Examples
     --------
     >>> import numpy as np
@@ -124,6 +140,10 @@ class MIWAEImputer(LatentImputer):
     >>> imputer = MIWAEImputer(max_steps=50, n_members=1, random_state=0).fit(X)
     >>> bool(np.isnan(imputer.transform(X)).any())
     False
+    >>> images = np.tile(z[:, :, None, None], (1, 1, 5, 5)).astype("float32")
+    >>> images[:, :, 2:4, 2:4] = np.nan
+    >>> imputer.set_params(network="conv", hidden=(4, 8)).fit_transform(images).shape
+    (80, 1, 5, 5)
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -143,10 +163,12 @@ class MIWAEImputer(LatentImputer):
         self,
         *,
         n_latent: int | None = None,
-        hidden: Sequence[int] = (128, 128, 128),
+        hidden: Sequence[int] | None = None,
+        network: Literal["mlp", "conv"] = "mlp",
         decoder: Literal["deep", "linear", "skip"] = "skip",
         encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",
-        observation: Literal["gaussian", "student"] = "gaussian",
+        observation: Literal["gaussian", "student", "bernoulli"] = "gaussian",
+        binarize: bool = False,
         noise: Literal["row", "column"] = "row",
         noise_floor: float | Literal["auto"] = 0.1,
         repeats: Literal["auto", "none"] = "auto",

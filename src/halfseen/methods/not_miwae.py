@@ -23,7 +23,7 @@ from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.latent import LatentImputer
-from halfseen.estimators.selection import choose_sharpness, fit_selection
+from halfseen.estimators.selection import choose_sharpness, fit_selection, pooled
 from halfseen.mechanisms import LinearMechanism, Mechanism, MLPMechanism, SelfMasking
 from halfseen.mechanisms.self_masking import Direction
 from halfseen.terms.latent import LatentModel
@@ -35,8 +35,8 @@ __all__ = ["NotMIWAEImputer"]
 MECHANISMS = ("self-masking", "linear", "mlp")
 # Medians of the priors on slopes: a threshold, and a mechanism that is nearly flat.
 SHARP_SLOPE, GRADUAL_SLOPE = 50.0, 0.2
-# Rows on which starts are compared.
-CHOICE_ROWS = 2000
+# Rows of a table, or images, on which starts are compared; samples for each; floats at a time.
+CHOICE_ROWS, CHOICE_IMAGES, CHOICE_SAMPLES, CHOICE_FLOATS = 2000, 300, 50, 2**26
 
 
 class NotMIWAEImputer(LatentImputer):
@@ -60,14 +60,21 @@ class NotMIWAEImputer(LatentImputer):
         Form of self-masking; "probit" is integrated out in closed form.
     slope : float or "auto"
         Median of the prior on self-masking slopes, per standard deviation of a column; "auto"
-        lets the columns vote between a threshold (50) and a gradual mechanism (0.2).
+        lets the columns vote between a threshold (50) and a gradual mechanism (0.2). The
+        pixels of images are read as one column.
     slope_spread : float or None
         Spread of that prior, of the logarithm; None for no prior.
     collapse : bool
         Whether missing cells are integrated out where that is possible, or sampled.
+    tied : bool or "auto"
+        Whether one slope and one location of self-masking serve all columns; "auto" does so for
+        the pixels of images.
     linear_precision, network_precision : float
         Precision of the Gaussian priors on the decoder's linear and network weights.
-    n_latent, hidden, decoder, encoder_input, observation, noise, noise_floor, repeats, \
+    hidden : sequence of int or None
+        Widths of the hidden layers of encoder and decoder, or channels of their convolutions;
+        None takes (64, 64), or (16, 32, 64) with ``network="conv"``.
+    n_latent, network, decoder, encoder_input, observation, noise, noise_floor, repeats, \
 activation, decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, \
 n_importance, n_importance_predict, decision, hide_rate, hide_share, hide_pattern, search, \
 calibrate, validation, validation_fraction, max_steps, batch_size, lr, schedule, patience, \
@@ -115,6 +122,10 @@ device, verbose
     )
 
     step_range: ClassVar[tuple[int, int]] = (2000, 6000)
+    default_hidden: ClassVar[dict[str, tuple[int, ...]]] = {
+        "mlp": (64, 64),
+        "conv": (16, 32, 64),
+    }
 
     def __init__(
         self,
@@ -125,13 +136,15 @@ device, verbose
         slope: float | Literal["auto"] = "auto",
         slope_spread: float | None = 1.0,
         collapse: bool = True,
+        tied: bool | Literal["auto"] = "auto",
         linear_precision: float = 1.0,
         network_precision: float = 100.0,
         n_latent: int | None = None,
-        hidden: Sequence[int] = (64, 64),
+        hidden: Sequence[int] | None = None,
+        network: Literal["mlp", "conv"] = "mlp",
         decoder: Literal["deep", "linear", "skip"] = "skip",
         encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",
-        observation: Literal["gaussian", "student"] = "gaussian",
+        observation: Literal["gaussian", "student", "bernoulli"] = "gaussian",
         noise: Literal["row", "column"] = "column",
         noise_floor: float | Literal["auto"] = 0.2,
         repeats: Literal["auto", "none"] = "none",
@@ -227,7 +240,11 @@ device, verbose
         if slope == "auto":
             slope = SHARP_SLOPE if getattr(self, "sharp_", False) else GRADUAL_SLOPE
         return SelfMasking(
-            self.direction, link=self.link, slope=slope, slope_spread=self.slope_spread
+            self.direction,
+            link=self.link,
+            slope=slope,
+            slope_spread=self.slope_spread,
+            tied=getattr(self, "tied_", False),
         )
 
     def _collapse(self) -> bool:
@@ -245,7 +262,10 @@ device, verbose
             raise SettingError(
                 f"Got standardize={self.standardize!r}. Expected 'selection', True or False."
             )
-        units = Units.fit(spec, values, standardize=bool(self.standardize), skewed=self.skewed)
+        if self.tied not in ("auto", True, False):
+            raise SettingError(f"Got tied={self.tied!r}. Expected True, False or 'auto'.")
+        self.tied_ = spec.shape is not None if self.tied == "auto" else self.tied
+        units = super()._choose_units(values, spec)
         mechanism = self._mechanism()
         if isinstance(mechanism, SelfMasking):
             units = self._selection_units(units, values, spec, mechanism.known_signs(spec))
@@ -258,12 +278,19 @@ device, verbose
         x = units.to_model(values)
         numeric = np.array([not column.categorical for column in spec.columns])
         x[:, ~numeric] = 0.0
-        self.sign_ = _likely_signs(x, known)
-        if self.standardize != "selection" and self.slope != "auto":
+        if spec.shape is not None:
+            # Pixels have common units: one column stands for all of them.
+            x, common = pooled(x), known[:1] * (known == known[0]).all()
+            sign = _likely_signs(x, common)
+            self.sign_ = np.where(known != 0, known, sign)
+        else:
+            sign = self.sign_ = _likely_signs(x, known)
+        fixed = self.standardize != "selection" or self.observation == "bernoulli"
+        if fixed and self.slope != "auto":
             return units
-        choice = choose_sharpness(x, self.sign_)
+        choice = choose_sharpness(x, sign)
         self.sharp_, self.sharp_evidence_ = choice.sharp, choice.evidence
-        if self.standardize != "selection":
+        if fixed:
             return units
         found = choice.selection
         return units.rescaled(
@@ -307,9 +334,9 @@ device, verbose
 
     def _choose_starts(self, mechanism: SelfMasking, x: np.ndarray) -> None:
         """Keep the starts that share the signs of the one with the best bound."""
-        some = np.random.default_rng(self.seed_).permutation(len(x))[:CHOICE_ROWS]
-        rows = Rows.from_values(x[some], self.device).take(slice(None))
-        bounds = held_out_bound(self.model_, rows, 50, self.seed_, self.n_members_)
+        count = CHOICE_ROWS if self.units_.spec.shape is None else CHOICE_IMAGES
+        some = np.random.default_rng(self.seed_).permutation(len(x))[:count]
+        bounds = self._bounds(Rows.from_values(x[some], self.device))
         self.member_bounds_ = [float(bound) for bound in bounds]
         columns = torch.nonzero(mechanism.incomplete)[:, 0]
         signs = mechanism.sign[:, columns]
@@ -317,6 +344,16 @@ device, verbose
         keep = torch.nonzero((signs == best).all(-1))[:, 0]
         if len(keep) < self.n_members_:
             self._keep_members(keep)
+
+    def _bounds(self, rows: Rows) -> Tensor:
+        """Mean bound of each member; in parts, as networks for images are wide."""
+        width = CHOICE_SAMPLES * self.n_members_ * self.model_.observation.width
+        total = torch.zeros(self.n_members_, device=rows.x.device)
+        for index in torch.arange(len(rows)).split(max(1, CHOICE_FLOATS // width)):
+            part = rows.take(index.to(rows.x.device))
+            bound = held_out_bound(self.model_, part, CHOICE_SAMPLES, self.seed_, self.n_members_)
+            total = total + len(part) * bound
+        return total / len(rows)
 
     def _keep_members(self, keep: Tensor) -> None:
         old, parameters = self.n_members_, {name for name, _ in self.model_.named_parameters()}
@@ -335,11 +372,13 @@ device, verbose
         if hasattr(self, "sign_"):
             facts["sign"] = self.sign_.tolist()
             facts["sharp"] = getattr(self, "sharp_", False)
+            facts["tied"] = self.tied_
         return facts, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         if "sign" in facts:
             self.sign_, self.sharp_ = np.asarray(facts["sign"]), facts["sharp"]
+            self.tied_ = facts["tied"]
         super()._set_state(facts, tensors)
 
     @property

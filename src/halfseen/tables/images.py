@@ -78,6 +78,8 @@ class ImageCodec:
         ------
         SettingError
             When ``kinds`` are given.
+        ColumnError
+            When all pixels of all images are missing.
         TypeError, ValueError
             When the images have another type of numbers or another number of axes, are empty,
             or hold infinite pixels.
@@ -90,6 +92,10 @@ class ImageCodec:
         if 0 in pixels.shape:
             raise ValueError(
                 f"Got images of shape {pixels.shape}. Expected at least one image and one pixel."
+            )
+        if np.isnan(pixels).all():
+            raise ColumnError(
+                f"Got {len(pixels)} images of which no pixel is seen. Expected some that are."
             )
         self.spec = _spec(pixels.shape[1:])
         return self

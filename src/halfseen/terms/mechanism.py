@@ -22,6 +22,7 @@ from halfseen.terms.completion import Completion, Term
 from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw
 from halfseen.terms.laws import GaussianLaw, Law, NodesLaw, RoundedLogLaw, SelectedGaussianLaw
 from halfseen.terms.observation import Decoded, Head
+from halfseen.terms.pixels import BernoulliLaw
 
 __all__ = ["CollapsedTerm", "MechanismTerm", "SampledTerm", "hide"]
 
@@ -97,6 +98,9 @@ def hide(law: Law, mechanism: SelfMasking, head: Head, index: list[int]) -> Law:
     if isinstance(law, GridLaw):
         log_p = _reweighted(law, mechanism, columns)[1]
         return GridLaw(log_p - torch.logsumexp(log_p, -1, keepdim=True), law.values)
+    if isinstance(law, BernoulliLaw):
+        zero, one = _reweighted(law, mechanism, columns)[1].unbind(-1)
+        return BernoulliLaw(one - zero)
     if isinstance(law, AtomLaw):
         at_atom, elsewhere = _atom_scores(law, mechanism, head, index)
         rest = hide(law.rest, mechanism, head, index)

@@ -354,6 +354,11 @@ class Observation(nn.Module):
         self.sizes = [head.n_raw for head in heads]
         self.register_buffer("temperature", torch.ones(()))
 
+    @property
+    def width(self) -> int:
+        """Numbers in the largest activation of one row, sample and member; laws have two each."""
+        return max(int(self.decoder.width), 2 * self.expand.spec.n_features)  # type: ignore[arg-type]
+
     def forward(self, z: Tensor) -> Decoded:
         """Laws of all columns given z of shape (M, K, B, d)."""
         parts = self.decoder(z).split(self.sizes, -1)
