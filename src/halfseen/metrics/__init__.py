@@ -1,7 +1,8 @@
-"""How wrong completed tables are, by names that cannot be confused.
+"""How wrong completed tables and probabilities are, by names that cannot be confused.
 
 Everywhere ``s`` is the mask, 1 where a cell was seen; only missing cells are scored. "NRMSE"
-alone is ambiguous between papers, so each version has its own function.
+alone is ambiguous between papers, so each version has its own function. Accuracies, log-losses,
+Brier scores and calibration curves of classifiers are those of scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from halfseen.metrics.point import (
     pfc,
     rmse,
 )
+from halfseen.metrics.probabilities import expected_calibration_error
 
 __all__ = [
     "crps_draws",
     "energy_distance",
     "error_rate",
+    "expected_calibration_error",
     "interval_coverage",
     "interval_width",
     "nrmse_by_feature",
