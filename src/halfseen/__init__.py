@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.miwae import MIWAEImputer
     from halfseen.methods.not_miwae import NotMIWAEImputer
+    from halfseen.methods.sup_miwae import SupMIWAEClassifier, SupMIWAERegressor
+    from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier, SupNotMIWAERegressor
 
 __all__ = [
     "MIWAEImputer",
@@ -29,6 +31,10 @@ __all__ = [
     "MedianImputer",
     "ModeImputer",
     "NotMIWAEImputer",
+    "SupMIWAEClassifier",
+    "SupMIWAERegressor",
+    "SupNotMIWAEClassifier",
+    "SupNotMIWAERegressor",
     "ZeroImputer",
     "__version__",
     "all_methods",
@@ -46,6 +52,10 @@ _HOMES = {
     "MedianImputer": "halfseen.methods.constant",
     "ModeImputer": "halfseen.methods.constant",
     "NotMIWAEImputer": "halfseen.methods.not_miwae",
+    "SupMIWAEClassifier": "halfseen.methods.sup_miwae",
+    "SupMIWAERegressor": "halfseen.methods.sup_miwae",
+    "SupNotMIWAEClassifier": "halfseen.methods.sup_not_miwae",
+    "SupNotMIWAERegressor": "halfseen.methods.sup_not_miwae",
     "ZeroImputer": "halfseen.methods.constant",
     "all_methods": "halfseen.methods",
     "ampute": "halfseen.estimators.amputation",

@@ -17,8 +17,9 @@ from halfseen.terms.latent import LatentModel, Weighted
 
 __all__ = ["Answers", "Diagnosis"]
 
-# Floats of one chunk of hidden activations: 4 MB stay near the processor.
-CHUNK_FLOATS = 2**20
+# Floats of one chunk of hidden activations: 4 MB stay near the processor; an accelerator wants
+# much work at a time.
+CHUNK_FLOATS, DEVICE_CHUNK_FLOATS = 2**20, 2**27
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,15 @@ class Answers:
         """Importance samples per chunk: never a function of the rows."""
         return min(self.n_importance, 100)
 
-    def _parts(self, rows: Rows, per_row: int) -> Iterator[Batch]:
-        size = max(1, CHUNK_FLOATS // (per_row * self.width * self.n_members))
+    def parts(self, rows: Rows, per_row: int) -> Iterator[Batch]:
+        """The rows in batches of which ``per_row`` copies stay near the processor."""
+        floats = CHUNK_FLOATS if rows.x.device.type == "cpu" else DEVICE_CHUNK_FLOATS
+        size = max(1, floats // (per_row * self.width * self.n_members))
         for start in range(0, len(rows), size):
             yield rows.take(slice(start, start + size))
 
-    def _stream(self, batch: Batch) -> Iterator[Weighted]:
+    def stream(self, batch: Batch) -> Iterator[Weighted]:
+        """Importance samples in chunks of K, the same for every batch."""
         generator = new_generator(self.seed, 1, batch.x.device)
         return self.model.stream(batch, self.n_importance, self.chunk, generator, self.n_members)
 
@@ -73,9 +77,9 @@ class Answers:
     def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Mean features in natural units (n, F), and their spread over members (n, F)."""
         means, spreads = [], []
-        for batch in self._parts(rows, self.chunk):
+        for batch in self.parts(rows, self.chunk):
             rule = WeightedMean()
-            for weighted in self._stream(batch):
+            for weighted in self.stream(batch):
                 value = weighted.completion.mean(self.units, self.units.spec.n_features)
                 rule.update(weighted.log_w, value)
             member = rule.per_member()
@@ -91,7 +95,7 @@ class Answers:
         )
         out, start = [], 0
         per_member = -(-n_draws // self.n_members)
-        for batch in self._parts(rows, max(self.chunk, per_member)):
+        for batch in self.parts(rows, max(self.chunk, per_member)):
             noise = RowNoise(
                 keys[start : start + len(batch)], self.n_members, per_member, rows.x.device
             )
@@ -104,7 +108,7 @@ class Answers:
     def _resampled(self, batch: Batch, noise: RowNoise) -> Tensor:
         n_chunks = -(-self.n_importance // self.chunk)
         rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
-        for weighted in self._stream(batch):
+        for weighted in self.stream(batch):
             completion = weighted.completion
             rule.update(weighted.log_w, completion.cells if completion.in_weight else weighted.z)
         if completion.in_weight:
@@ -115,9 +119,9 @@ class Answers:
     def diagnose(self, rows: Rows) -> Diagnosis:
         """Bound, effective sample size and Pareto k of every row."""
         parts = []
-        for batch in self._parts(rows, self.chunk):
+        for batch in self.parts(rows, self.chunk):
             summary = WeightSummary(self.n_importance)
-            for weighted in self._stream(batch):
+            for weighted in self.stream(batch):
                 summary.update(weighted.log_w)
             parts.append((summary.bound(), summary.effective_sample_size(), summary.pareto_k()))
         return Diagnosis(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -10,7 +10,7 @@ from typing import Any
 from halfseen.estimators.base import TableEstimator
 from halfseen.estimators.persistence import read_model
 
-__all__ = ["all_methods", "load", "method_by_name"]
+__all__ = ["all_methods", "find_generator", "load", "method_by_name"]
 
 
 def all_methods(task: str | None = None) -> dict[str, type]:
@@ -70,3 +70,20 @@ def load(path: str | Path, **overrides: Any) -> Any:
         When the file is not one of ours.
     """
     return read_model(Path(path), all_methods(), overrides)
+
+
+def find_generator(name: str, settings: Any) -> Any:
+    """What completes rows for a classifier or regressor.
+
+    Parameters
+    ----------
+    name : str
+        Path of a saved imputer, or the name on the card of a method, which is made unfitted.
+    settings : estimator
+        Whose kinds, device and so on it takes.
+    """
+    if Path(name).is_file():
+        return load(name)
+    method = method_by_name(name)
+    shared = ("kinds", "keep_empty_features", "device", "verbose")
+    return method(**{key: getattr(settings, key) for key in shared})

@@ -1,0 +1,246 @@
+"""Train what predicts labels: batches, held-out rows, the best state, a calibrated law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.batch import Batch, Rows
+from halfseen.core.masked import log_mean_exp
+from halfseen.core.noise import Noise, new_generator
+from halfseen.objectives.importance import named_losses
+from halfseen.terms.direct import DirectModel
+from halfseen.terms.label import LabelLaw, LabelTerm
+from halfseen.terms.latent import LatentModel
+from halfseen.training.hiding import HideCells
+from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+
+__all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "log_label"]
+
+# Rows that the monitor looks at, and floats of its widest layer.
+MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
+# Fewest labelled rows of which some are held out.
+ENOUGH = 60
+TEMPERATURES = [0.5 * 1.06**i for i in range(32)]
+
+
+@torch.no_grad()
+def log_label(model: LatentModel, batch: Batch, noise: Noise) -> Tensor:
+    """Log p(y | x_obs) of a latent model by self-normalised importance sampling, shape (M, B).
+
+    The label is not in the weights: p(y | x_obs) = sum_k softmax(log w)_k p(y | x_obs, x_mis,k).
+    """
+    term = model.terms["label"]
+    assert isinstance(term, LabelTerm)
+    assert batch.y is not None
+    weighted = model(replace(batch, y=None, labelled=None), noise)
+    cells = term.law.log_prob(term.network(weighted.completion.features), batch.y)
+    return torch.logsumexp(torch.log_softmax(weighted.log_w, 1) + cells, 1)
+
+
+class Objective:
+    """What is minimised, and the score of held-out rows."""
+
+    module: nn.Module
+    law: LabelLaw
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named losses of a batch."""
+        raise NotImplementedError
+
+    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Log p(y | what is seen of x), shape (M, B)."""
+        raise NotImplementedError
+
+    def floats_per_row(self) -> int:
+        """Size of the widest layer for one row of the monitor."""
+        return 1024
+
+
+@dataclass
+class LatentObjective(Objective):
+    """The joint importance-weighted bound of rows and labels (supMIWAE, Eq. 9).
+
+    Parameters
+    ----------
+    module : LatentModel
+        With a term "label".
+    n_members, n_importance : int
+        M and K.
+    everyone : Tensor of shape (n, p)
+        Masks of all rows, for ``hide``.
+    hide : HideCells
+        Cells that the encoder is not shown in training.
+    log_prior : callable
+        Of parameters that are trained.
+    n_rows : int
+        Rows over which a prior counts.
+    """
+
+    module: LatentModel
+    n_members: int
+    n_importance: int
+    everyone: Tensor
+    hide: HideCells
+    log_prior: Callable[[LatentModel], Tensor]
+    n_rows: int
+
+    @property
+    def law(self) -> LabelLaw:  # type: ignore[override]
+        """The law of the label."""
+        term = self.module.terms["label"]
+        assert isinstance(term, LabelTerm)
+        return term.law
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """See :class:`Objective`."""
+        shown = self.hide(batch.s, self.everyone, generator)
+        noise = Noise(generator, (self.n_members, self.n_importance, len(batch)))
+        weighted = self.module(replace(batch, shown=shown), noise)
+        return named_losses(weighted, self.log_prior(self.module), self.n_rows)
+
+    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See :class:`Objective`."""
+        noise = Noise(generator, (self.n_members, max(50, self.n_importance), 1))
+        return log_label(self.module, batch, noise)
+
+    def floats_per_row(self) -> int:
+        """See :class:`Objective`."""
+        spec = self.module.observation.expand.spec
+        return self.n_members * max(50, self.n_importance) * max(2 * spec.n_features, 128)
+
+
+@dataclass
+class DirectObjective(Objective):
+    """Minus log p(y | x_obs, s) of a network behind an input layer."""
+
+    module: DirectModel
+
+    @property
+    def law(self) -> LabelLaw:  # type: ignore[override]
+        """The law of the label."""
+        return self.module.law
+
+    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """See :class:`Objective`."""
+        return {"label": -self.module.log_label(batch).mean(-1).sum()}
+
+    @torch.no_grad()
+    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """See :class:`Objective`."""
+        return self.module.log_label(batch)
+
+
+@dataclass
+class LabelFit:
+    """Everything that one fit of labels needs.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    parameters : list of Parameter
+        What moves.
+    rows : Rows
+        With labels.
+    unlabelled : bool
+        Whether rows without a label teach too.
+    batch_size : int
+        B.
+    validation_fraction : float
+        Share of the labelled rows that choose the best state and the temperature.
+    calibrate : bool
+        Whether the law's temperature is chosen on them.
+    seed : int
+        Of batches, noise and held-out rows.
+    weight_decay : float
+        Decoupled weight decay.
+    """
+
+    objective: Objective
+    parameters: list[nn.Parameter]
+    rows: Rows
+    unlabelled: bool
+    batch_size: int
+    validation_fraction: float
+    calibrate: bool
+    seed: int
+    n_members: int
+    weight_decay: float = 0.0
+
+    def run(self, config: TrainConfig, watcher: Watcher) -> History:
+        """Train, restore the best state, calibrate."""
+        self._split()
+        module = self.objective.module
+        phase = Phase(
+            "label",
+            self.parameters,
+            self._loss,
+            betas=(0.9, 0.99),
+            weight_decay=self.weight_decay,
+        )
+        monitor = self._score if self.held is not None else None
+        with own_randomness(self.seed):
+            history = train(module, [phase], config, monitor, self.n_members, watcher)
+        module.eval()
+        if self.calibrate and self.held is not None:
+            self._calibrate()
+        return history
+
+    def _split(self) -> None:
+        device = self.rows.x.device
+        assert self.rows.labelled is not None
+        self.generator = new_generator(self.seed, 5, device)
+        labelled = torch.nonzero(self.rows.labelled)[:, 0]
+        order = labelled[torch.randperm(len(labelled), generator=self.generator, device=device)]
+        n_held = round(self.validation_fraction * len(labelled))
+        self.held: Batch | None = None
+        if len(labelled) >= ENOUGH and n_held:
+            most = max(ENOUGH, MONITOR_FLOATS // self.objective.floats_per_row())
+            self.held = self.rows.take(order[:n_held][: min(MONITOR_ROWS, most)])
+            order = order[n_held:]
+        others = torch.nonzero(self.rows.labelled == 0)[:, 0]
+        self.train_at = torch.cat([order, others]) if self.unlabelled else order
+        self.order = self.train_at[:0]
+
+    def _loss(self) -> dict[str, Tensor]:
+        self.objective.module.train()
+        size = min(self.batch_size, len(self.train_at))
+        if len(self.order) < size:
+            perm = torch.randperm(
+                len(self.train_at), generator=self.generator, device=self.train_at.device
+            )
+            self.order = self.train_at[perm]
+        index, self.order = self.order[:size], self.order[size:]
+        return self.objective.losses(self.rows.take(index), self.generator)
+
+    def _score(self) -> Tensor:
+        """Mean log p(y | x_obs) of held-out rows for each member."""
+        return self._held_out().mean(-1)
+
+    def _held_out(self) -> Tensor:
+        assert self.held is not None
+        self.objective.module.eval()
+        generator = new_generator(self.seed, 6, self.held.x.device)
+        return self.objective.log_label(self.held, generator)
+
+    def _calibrate(self) -> None:
+        """Choose the temperature under which held-out labels are most probable."""
+        temperature = self.objective.law.temperature
+        scores = []
+        for candidate in TEMPERATURES:
+            temperature.fill_(candidate)
+            scores.append(log_mean_exp(self._held_out(), 0).mean())
+        temperature.fill_(TEMPERATURES[int(torch.stack(scores).argmax())])
+
+
+@contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Layers such as dropout draw from torch's global state: lend it a seed and give it back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,256 @@
+"""The scikit-learn facade of classifiers and regressors whose rows have holes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from halfseen.core.noise import seed_from
+from halfseen.errors import SettingError, TrainingError
+from halfseen.estimators.base import TableEstimator
+from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
+
+__all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator"]
+
+# Completions whose mixture gives the quantiles of a number.
+N_QUANTILE_DRAWS = 400
+
+
+class LabelEstimator(TableEstimator):
+    """Base of what predicts a label; subclasses implement the three hooks."""
+
+    #: What kind of label it is.
+    target_class: ClassVar[type[Target]]
+
+    random_state: Any
+    target_: Target
+
+    @abstractmethod
+    def _learn(self, X: Any, y: np.ndarray) -> None:
+        """Fit from a table and encoded labels (n,), NaN where unknown; sets ``codec_``."""
+
+    @abstractmethod
+    def _averages(self, X: Any) -> np.ndarray:
+        """Moments of the predictive law, shape (n, n_moments)."""
+
+    @abstractmethod
+    def _answers_of_draws(self, X: Any, n_draws: int, seed: int) -> np.ndarray:
+        """Parameters of the law under resampled completions, (n_draws, n, n_answers)."""
+
+    def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
+        numbers = target.fit(y).encode(y)
+        n = _n_rows(X)
+        if n != len(numbers):
+            raise SettingError(
+                f"Got {n} rows in X and {len(numbers)} labels in y. Expected one label a row."
+            )
+        self.target_ = target
+        self.seed_ = seed_from(self.random_state)
+        self._learn(X, numbers)
+        return self
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"seed": self.seed_, "target": self.target_.to_json()}, {}
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        self.seed_ = facts["seed"]
+        self.target_ = self.target_class.from_json(facts["target"])
+
+    def _finite(self, answers: np.ndarray) -> np.ndarray:
+        """The answers, once none of them is NaN."""
+        if not np.isfinite(answers).all():
+            raise TrainingError(
+                "The model has no finite answer for some rows. Look for extreme values in X, "
+                "lower lr, or fit again with another random_state."
+            )
+        return answers
+
+
+class IncompleteClassifier(ClassifierMixin, LabelEstimator):
+    """Class probabilities for rows with holes."""
+
+    target_class: ClassVar[type[Target]] = ClassTarget
+    class_weight: Any
+    target_: ClassTarget
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from a table with holes and its classes.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas, polars), pyarrow Table or array of shape (n, p)
+            NaN or null is missing.
+        y : array-like of shape (n,)
+            Classes of any type; rows where it is NaN or None are learned from as unlabelled,
+            by methods that can.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        SettingError
+            When there is no label at all, or not one per row.
+        ColumnError
+            When a column cannot be used; the message names it and the remedy.
+        """
+        return self._fit_target(X, y, ClassTarget(self.class_weight))
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes, in the order of the columns of ``predict_proba``."""
+        if not hasattr(self, "target_"):
+            raise AttributeError("classes_ is known after fit.")
+        return self.target_.classes
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        array of shape (n, n_classes)
+            Averaged over completions in the space of probabilities.
+        """
+        check_is_fitted(self)
+        p = self._finite(np.asarray(self._averages(X), dtype=float))
+        return p / p.sum(1, keepdims=True)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Logarithms of :meth:`predict_proba`, at least that of the smallest float32."""
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float32).tiny))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row, shape (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+class IncompleteRegressor(RegressorMixin, LabelEstimator):
+    """A predictive law of a number for rows with holes."""
+
+    target_class: ClassVar[type[Target]] = NumberTarget
+    target_: NumberTarget
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from a table with holes and a number per row.
+
+        Parameters
+        ----------
+        X : DataFrame (pandas, polars), pyarrow Table or array of shape (n, p)
+            NaN or null is missing.
+        y : array-like of shape (n,)
+            Numbers; rows where it is NaN are learned from as unlabelled, by methods that can.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        SettingError
+            When there is no number at all, or not one per row.
+        ColumnError
+            When a column cannot be used; the message names it and the remedy.
+        """
+        return self._fit_target(X, y, NumberTarget())
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Mean of the predictive law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        return_std : bool, default=False
+            Whether its standard deviation is returned too.
+
+        Returns
+        -------
+        array of shape (n,), or a pair of them
+            In the units of y.
+        """
+        check_is_fitted(self)
+        first, second = self._finite(np.asarray(self._averages(X), dtype=float)).T
+        mean = first * self.target_.scale + self.target_.shift
+        if not return_std:
+            return mean
+        return mean, np.sqrt(np.maximum(second - first**2, 0.0)) * self.target_.scale
+
+    def predict_quantile(self, X: Any, q: float | list[float]) -> np.ndarray:
+        """Quantiles of the predictive law: a mixture over 400 resampled completions.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        q : float or list of float
+            In (0, 1).
+
+        Returns
+        -------
+        array of shape (n,) or (n, len(q))
+            In the units of y.
+        """
+        check_is_fitted(self)
+        levels = np.atleast_1d(np.asarray(q, dtype=float))
+        if not ((levels > 0) & (levels < 1)).all():
+            raise SettingError(f"Got q={q!r}. Expected numbers strictly between 0 and 1.")
+        answers = self._answers_of_draws(X, N_QUANTILE_DRAWS, self.seed_)
+        standard = _mixture_quantiles(answers[..., 0], answers[..., 1], levels)
+        out = self._finite(standard) * self.target_.scale + self.target_.shift
+        return out[:, 0] if np.ndim(q) == 0 else out
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Central interval of the predictive law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        coverage : float, default=0.9
+            Share of labels that are to lie within.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Lower and upper ends, in the units of y.
+        """
+        if not 0 < coverage < 1:
+            raise SettingError(f"Got coverage={coverage!r}. Expected a number between 0 and 1.")
+        return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2])
+
+
+def _mixture_quantiles(mu: np.ndarray, sigma: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Quantiles of equally weighted Gaussian mixtures (R, n), by bisection: shape (n, levels)."""
+    from scipy.special import ndtr
+
+    out = np.empty((mu.shape[1], len(levels)))
+    for i, level in enumerate(levels):
+        low, high = (mu - 8 * sigma).min(0), (mu + 8 * sigma).max(0)
+        for _ in range(50):
+            middle = 0.5 * (low + high)
+            below = ndtr((middle - mu) / sigma).mean(0) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        out[:, i] = 0.5 * (low + high)
+    return out
+
+
+def _n_rows(X: Any) -> int:
+    """Rows of any table."""
+    shape = getattr(X, "shape", None)
+    return int(shape[0]) if shape else len(X)
+
+
+def as_numpy(tensor: Tensor) -> np.ndarray:
+    """Answers on the processor, in float64."""
+    return tensor.double().cpu().numpy()

@@ -1,0 +1,221 @@
+"""Heads: networks from completed features to what a label's law needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.errors import SettingError
+from halfseen.nn.conv import StackedConvEncoder
+from halfseen.nn.stacked import StackedLinear, StackedMLP
+
+__all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "make_head"]
+
+HEADS = ("mlp", "linear", "conv")
+
+
+class MLPHead(nn.Module):
+    """Hidden layers beside a linear map; with no hidden layers, softmax or linear regression.
+
+    Parameters
+    ----------
+    n_members, n_in, n_out : int
+        M, features and outputs.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    generator : torch.Generator
+        For initial values.
+    dropout : float
+        Share of hidden units that are left out in training.
+
+    Examples
+    --------
+    >>> head = MLPHead(1, 3, 2, (8,), torch.Generator().manual_seed(0))
+    >>> head(torch.zeros(1, 5, 7, 3)).shape
+    torch.Size([1, 5, 7, 2])
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        n_out: int,
+        hidden: Sequence[int],
+        generator: torch.Generator,
+        *,
+        activation: str = "silu",
+        residual: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.linear = StackedLinear(n_members, n_in, n_out, generator)
+        self.body = StackedMLP(
+            n_members, n_in, hidden, generator, activation=activation, residual=residual
+        )
+        self.out = StackedLinear(n_members, self.body.n_out, n_out, generator) if hidden else None
+        self.dropout, self.n_members = dropout, n_members
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M or 1, K, B, F) to (M, K, B, n_out)."""
+        x = features.expand(self.n_members, *features.shape[1:])
+        raw = self.linear(x)
+        if self.out is None:
+            return raw
+        return raw + self.out(_dropped(self.body(x), self.dropout, self.training))
+
+
+class ConvHead(nn.Module):
+    """Convolutions of stride 2 over images, then a linear map.
+
+    Parameters
+    ----------
+    n_members, n_out : int
+        M and outputs.
+    shape : tuple (c, h, w)
+        Of an image.
+    channels : sequence of int
+        After each convolution.
+    generator : torch.Generator
+        For initial values.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_out: int,
+        shape: tuple[int, int, int],
+        channels: Sequence[int],
+        generator: torch.Generator,
+        *,
+        activation: str = "silu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.body = StackedConvEncoder(
+            n_members, shape[0], shape[1:], channels, generator, activation=activation
+        )
+        self.out = StackedLinear(n_members, self.body.n_out, n_out, generator)
+        self.dropout, self.n_members = dropout, n_members
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M or 1, K, B, c * h * w) to (M, K, B, n_out)."""
+        x = features.expand(self.n_members, *features.shape[1:])
+        return self.out(_dropped(self.body(x), self.dropout, self.training))
+
+
+def _dropped(x: Tensor, rate: float, training: bool) -> Tensor:
+    return nn.functional.dropout(x, rate, training) if rate else x
+
+
+class OwnHead(nn.Module):
+    """A network of the user's, one copy per member; any architecture that maps rows to outputs.
+
+    Parameters
+    ----------
+    network : Module
+        Takes (N, F), or (N, c, h, w) for images, and gives (N, n_out).
+    n_members : int
+        Copies, which start equal and are taught by different noise.
+    n_in, n_out : int
+        Features and outputs.
+    shape : tuple (c, h, w), optional
+        Of images.
+
+    Raises
+    ------
+    SettingError
+        When the network does not take such rows, or gives something else.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        n_members: int,
+        n_in: int,
+        n_out: int,
+        shape: tuple[int, int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.copies = nn.ModuleList(copy.deepcopy(network) for _ in range(n_members))
+        self.row = (n_in,) if shape is None else tuple(shape)
+        self.n_out = n_out
+        self._try()
+
+    def _try(self) -> None:
+        """Run two rows of zeros through it: a wrong shape is to be found before training."""
+        self.eval()
+        rows = torch.zeros(2, *self.row, dtype=torch.float32)
+        name = type(self.copies[0]).__name__
+        try:
+            with torch.no_grad():
+                out = self.copies[0].float()(rows)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise SettingError(
+                f"Head {name} cannot take rows of shape {self.row} ({error}). Expected a network "
+                f"from (n, {', '.join(map(str, self.row))}) to (n, {self.n_out})."
+            ) from error
+        if tuple(out.shape) != (2, self.n_out):
+            raise SettingError(
+                f"Head {name} gives {tuple(out.shape)} for 2 rows. Expected (2, {self.n_out}): "
+                "a score per class, or a mean and a raw scale for numbers."
+            )
+        self.train()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(M or 1, K, B, F) to (M, K, B, n_out)."""
+        x = features.expand(len(self.copies), *features.shape[1:])
+        out = [
+            network(rows.reshape(-1, *self.row)).view(*rows.shape[:-1], self.n_out)
+            for network, rows in zip(self.copies, x, strict=True)
+        ]
+        return torch.stack(out)
+
+
+def make_head(
+    head: str | nn.Module,
+    n_members: int,
+    n_in: int,
+    n_out: int,
+    generator: torch.Generator,
+    *,
+    hidden: Sequence[int] = (),
+    activation: str = "silu",
+    dropout: float = 0.0,
+    shape: tuple[int, int, int] | None = None,
+) -> nn.Module:
+    """A head by name, or copies of the user's own network.
+
+    Parameters
+    ----------
+    head : {"mlp", "linear", "conv"} or Module
+        Hidden layers beside a linear map; the linear map alone; convolutions (images only); or
+        a network as :class:`OwnHead` takes it.
+    n_members, n_in, n_out : int
+        M, features and outputs.
+    generator : torch.Generator
+        For initial values.
+    hidden : sequence of int
+        Widths of the hidden layers, or channels of the convolutions.
+    shape : tuple (c, h, w), optional
+        Of images.
+    """
+    if isinstance(head, nn.Module):
+        return OwnHead(head, n_members, n_in, n_out, shape)
+    if head not in HEADS:
+        raise SettingError(f"Got head={head!r}. Expected one of {HEADS}, or a torch Module.")
+    if head == "conv":
+        if shape is None:
+            raise SettingError(
+                "Got head='conv' with a table. Expected images, an array of shape "
+                "(n, channels, height, width); choose head='mlp' for tables."
+            )
+        return ConvHead(
+            n_members, n_out, shape, hidden, generator, activation=activation, dropout=dropout
+        )
+    layers = hidden if head == "mlp" else ()
+    return MLPHead(
+        n_members, n_in, n_out, layers, generator, activation=activation, dropout=dropout
+    )
