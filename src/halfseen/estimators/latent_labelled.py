@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from halfseen.core.batch import Rows
 from halfseen.core.noise import new_generator
 from halfseen.errors import SettingError
+from halfseen.estimators.base import store
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.estimators.label_fitting import (
     DirectObjective,
@@ -24,7 +25,6 @@ from halfseen.estimators.label_fitting import (
     LatentObjective,
     Objective,
 )
-from halfseen.estimators.base import store
 from halfseen.estimators.labelled import (
     IncompleteClassifier,
     IncompleteRegressor,
