@@ -14,6 +14,7 @@ from halfseen.mechanisms import (
     DropoutMask,
     ImageMask,
     RectangleMask,
+    SelfMasking,
     SquareMask,
 )
 
@@ -70,6 +71,19 @@ def test_soft_mechanisms_reach_their_rate_in_every_pixel(name):
     x = pictures(4000, (1, 3, 3))
     share = np.isnan(ampute(x, name, rate=0.3, random_state=0)).mean(0)
     assert np.abs(share - 0.3).max() < 4.5 * np.sqrt(0.21 / 4000)
+
+
+@pytest.mark.parametrize("link", ["probit", "logistic"])
+def test_tied_self_masking_has_its_rate_over_all_pixels(link):
+    x = pictures(3000, (1, 3, 3)) ** [1.0, 2.0, 4.0]
+    x[:, 0, 2, 1][::2] = np.nan
+    law = SelfMasking("high", link=link, slope=3.0, tied=True)
+    gone = np.isnan(ampute(x, law, rate=0.3, random_state=0))[~np.isnan(x)]
+    assert gone.mean() == pytest.approx(0.3, abs=4.5 * np.sqrt(0.21 / gone.size))
+    # One curve for all: half of the values at its location are missing, wherever they stand.
+    standard = (x - np.nanmean(x)) / np.nanstd(x)
+    at = np.abs(standard[~np.isnan(x)] - float(law.location.detach()[0, 0])) < 0.1
+    assert gone[at].mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_masks_are_those_of_the_object_and_its_seed_alone():

@@ -255,7 +255,7 @@ class SelfMasking(Mechanism):
         cells = None if observed is None else observed.reshape(len(rows), -1)
         numeric = self._by_column(self.feature_numeric.double()) > 0
         if self.tied:
-            score, numeric = score[:, self.incomplete].reshape(-1, 1), numeric[:1]
+            score, numeric = score[..., self.incomplete].flatten(1)[..., None], numeric[:1]
             cells = None if cells is None else cells[:, self.incomplete].reshape(-1, 1)
             slope = slope[:, :1]
         link = torch.special.ndtr if self.link == "probit" else torch.sigmoid
