@@ -300,7 +300,7 @@ def test_means_and_relaxed_samples_point_the_right_way():
 
 
 def test_every_sampler_answers_alike_but_the_mean():
-    """Samplers differ in gradients only; "mean" feeds means to the head, which is another model."""
+    """Samplers differ in gradients only; "mean" feeds means to the head: another model."""
     model, term, batch, z, outcomes = choice_case()
     answers = {}
     with torch.no_grad():
