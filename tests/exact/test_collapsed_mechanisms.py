@@ -164,6 +164,21 @@ def test_columns_with_an_atom(link):
     assert (draws == law.atom).any(2).all(), "The atom is never drawn."
 
 
+@pytest.mark.parametrize("link", ["probit", "logistic"])
+def test_bernoulli_pixels(link):
+    model = small_model(SPEC, observation="bernoulli")
+    decoded = decoded_by(model)
+    mechanism = a_mechanism(SPEC, link)
+    term = CollapsedTerm(mechanism, decoded.heads, mechanism.incomplete)
+    shares = torch.sigmoid(column_laws(decoded).logits)
+    truths = {}
+    for k in range(3):
+        for j, a in enumerate((SLOPE, -SLOPE)):
+            share = float(shares[0, k, 0, j])
+            truths[k, j] = numeric_truth(None, [(0.0, 1 - share), (1.0, share)], a, link)
+    check_against(truths, term, decoded)
+
+
 def test_columns_on_grids_of_different_lengths():
     model = small_model(SPEC, repeats=Repeats(grid={0: [-1.0, 0.0, 1.5], 1: [0.0, 2.0]}))
     decoded = decoded_by(model)

@@ -35,6 +35,8 @@ __all__ = ["NotMIWAEImputer"]
 MECHANISMS = ("self-masking", "linear", "mlp")
 # Medians of the priors on slopes: a threshold, and a mechanism that is nearly flat.
 SHARP_SLOPE, GRADUAL_SLOPE = 50.0, 0.2
+# For pixels, which are too many for a prior to matter: a start from which either is learned.
+PIXEL_SLOPE = 1.0
 # Rows of a table, or images, on which starts are compared; samples for each; floats at a time.
 CHOICE_ROWS, CHOICE_IMAGES, CHOICE_SAMPLES, CHOICE_FLOATS = 2000, 300, 50, 2**26
 
@@ -61,7 +63,8 @@ class NotMIWAEImputer(LatentImputer):
     slope : float or "auto"
         Median of the prior on self-masking slopes, per standard deviation of a column; "auto"
         lets the columns vote between a threshold (50) and a gradual mechanism (0.2). The
-        pixels of images are read as one column.
+        pixels of images have no vote, as the end of their scale looks like a threshold:
+        training starts from 1, and their number makes light of the prior.
     slope_spread : float or None
         Spread of that prior, of the logarithm; None for no prior.
     collapse : bool
@@ -83,7 +86,8 @@ device, verbose
         As in :class:`MIWAEImputer`, with other defaults.
     standardize : {"selection", True, False}
         Standardise columns by moments that allow for what self-masking hid, by those of the
-        seen cells, or not at all.
+        seen cells, or not at all. The pixels of images take those of the seen ones with
+        "selection", too.
 
     Attributes
     ----------
@@ -238,7 +242,7 @@ device, verbose
     def _self_masking(self) -> SelfMasking:
         slope = self.slope
         if slope == "auto":
-            slope = SHARP_SLOPE if getattr(self, "sharp_", False) else GRADUAL_SLOPE
+            slope = getattr(self, "start_slope_", GRADUAL_SLOPE)
         return SelfMasking(
             self.direction,
             link=self.link,
@@ -267,9 +271,15 @@ device, verbose
         self.tied_ = spec.shape is not None if self.tied == "auto" else self.tied
         units = super()._choose_units(values, spec)
         mechanism = self._mechanism()
-        if isinstance(mechanism, SelfMasking):
-            units = self._selection_units(units, values, spec, mechanism.known_signs(spec))
-        return units
+        if not isinstance(mechanism, SelfMasking):
+            return units
+        known = mechanism.known_signs(spec)
+        if spec.shape is not None:
+            # The end of the grey scale looks like a threshold: pixels tell their sign at most.
+            self.start_slope_ = PIXEL_SLOPE
+            self.sign_ = np.where(known != 0, known, _common_sign(units.to_model(values)))
+            return units
+        return self._selection_units(units, values, spec, known)
 
     def _selection_units(
         self, units: Units, values: np.ndarray, spec: DataSpec, known: np.ndarray
@@ -278,18 +288,13 @@ device, verbose
         x = units.to_model(values)
         numeric = np.array([not column.categorical for column in spec.columns])
         x[:, ~numeric] = 0.0
-        if spec.shape is not None:
-            # Pixels have common units: one column stands for all of them.
-            x, common = pooled(x), known[:1] * (known == known[0]).all()
-            sign = _likely_signs(x, common)
-            self.sign_ = np.where(known != 0, known, sign)
-        else:
-            sign = self.sign_ = _likely_signs(x, known)
+        self.sign_ = _likely_signs(x, known)
         fixed = self.standardize != "selection" or self.observation == "bernoulli"
         if fixed and self.slope != "auto":
             return units
-        choice = choose_sharpness(x, sign)
+        choice = choose_sharpness(x, self.sign_)
         self.sharp_, self.sharp_evidence_ = choice.sharp, choice.evidence
+        self.start_slope_ = SHARP_SLOPE if choice.sharp else GRADUAL_SLOPE
         if fixed:
             return units
         found = choice.selection
@@ -371,14 +376,14 @@ device, verbose
         facts, tensors = super()._state()
         if hasattr(self, "sign_"):
             facts["sign"] = self.sign_.tolist()
-            facts["sharp"] = getattr(self, "sharp_", False)
+            facts["start_slope"] = getattr(self, "start_slope_", GRADUAL_SLOPE)
             facts["tied"] = self.tied_
         return facts, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         if "sign" in facts:
-            self.sign_, self.sharp_ = np.asarray(facts["sign"]), facts["sharp"]
-            self.tied_ = facts["tied"]
+            self.sign_, self.tied_ = np.asarray(facts["sign"]), facts["tied"]
+            self.start_slope_ = facts["start_slope"]
         super()._set_state(facts, tensors)
 
     @property
@@ -396,6 +401,11 @@ def _likely_signs(x: np.ndarray, known: np.ndarray) -> np.ndarray:
     high = fit_selection(x, np.ones(len(known))).log_likelihood
     low = fit_selection(x, -np.ones(len(known))).log_likelihood
     return np.where(known != 0, known, np.where(high >= low, 1.0, -1.0))
+
+
+def _common_sign(x: np.ndarray) -> float:
+    """The direction that all pixels together speak for."""
+    return float(_likely_signs(pooled(x), np.zeros(1))[0])
 
 
 class FittedMechanism:
