@@ -132,7 +132,8 @@ class IncompleteClassifier(ClassifierMixin, LabelEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row, shape (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        p = self.predict_proba(X)
+        return self.classes_[p.argmax(1)]
 
 
 class IncompleteRegressor(RegressorMixin, LabelEstimator):

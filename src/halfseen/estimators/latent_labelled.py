@@ -12,42 +12,30 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
-from halfseen.core.noise import new_generator
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
+from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
-from halfseen.estimators.label_fitting import (
-    DirectObjective,
-    LabelFit,
-    LatentObjective,
-    Objective,
-)
-from halfseen.estimators.labelled import (
-    IncompleteClassifier,
-    IncompleteRegressor,
-    LabelEstimator,
-    as_numpy,
-)
+from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
+from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor, as_numpy
 from halfseen.estimators.latent import LatentImputer
-from halfseen.nn.heads import make_head
 from halfseen.nn.inputs import ZeroFill
 from halfseen.terms.completion import SAMPLERS
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelTerm
 from halfseen.terms.latent import LatentModel
 from halfseen.training.hiding import HideCells
-from halfseen.training.loop import TrainConfig
-from halfseen.training.progress import progress
 
 __all__ = ["LatentClassifier", "LatentLabelEstimator", "LatentRegressor"]
 
 STRATEGIES = ("joint", "frozen", "single")
 
 
-class LatentLabelEstimator(LabelEstimator):
+class LatentLabelEstimator(HeadEstimator):
     """Base of the classifiers and regressors that look at completions of a latent model.
 
     A generator, which is an imputer over a latent model, is fitted or given; a head is put on
@@ -59,26 +47,9 @@ class LatentLabelEstimator(LabelEstimator):
 
     generator: Any
     strategy: str
-    head: Any
-    hidden: Sequence[int]
-    activation: str
-    dropout: float
     sampler: str
     n_importance: int
     n_importance_predict: int
-    calibrate: bool
-    validation_fraction: float
-    max_steps: int | None
-    batch_size: int
-    lr: float
-    schedule: str
-    patience: int | None
-    weight_decay: float
-    average: float
-    clip_norm: float | None
-    time_budget: float | None
-    device: str
-    verbose: bool
 
     generator_: LatentImputer
 
@@ -120,8 +91,11 @@ class LatentLabelEstimator(LabelEstimator):
                 "MIWAEImputer(), or the path of a saved one."
             )
         if hasattr(given, "codec_"):
-            return copy.deepcopy(given)
-        generator = clone(given)
+            generator = copy.deepcopy(given).set_params(device=self.device)
+            if hasattr(generator, "model_"):
+                generator.model_.to(self.device)
+            return generator
+        generator = clone(given).set_params(device=self.device)
         if generator.random_state is None:
             generator.set_params(random_state=self.seed_)
         return generator.fit(X)
@@ -136,24 +110,12 @@ class LatentLabelEstimator(LabelEstimator):
 
     def _make(self) -> None:
         """A head with fresh parameters, on the generator's terms or straight behind its cells."""
-        spec = self.codec_.spec.subset(self._varying)
+        spec, law = self._spec, self.target_.law()
         self.n_members_ = self.generator_.n_members_
-        generator = new_generator(self.seed_, 7)
-        law = self.target_.law()
-        network = make_head(
-            self.head,
-            self.n_members_,
-            spec.n_features,
-            law.n_raw,
-            generator,
-            hidden=self.hidden,
-            activation=self.activation,
-            dropout=self.dropout,
-            shape=getattr(spec, "shape", None),
-        )
+        network = self._new_head(spec.n_features, law, spec.shape)
         if self._is_direct:
-            inputs = ZeroFill(spec, self.n_members_, generator)
-            self.model_: nn.Module = DirectModel(inputs, network, law)
+            inputs = ZeroFill(spec, self.n_members_, torch.Generator())
+            self.model_ = DirectModel(inputs, network, law)
         else:
             base = self.generator_.model_
             terms = {**dict(base.terms.items()), "label": LabelTerm(network, law)}
@@ -174,32 +136,10 @@ class LatentLabelEstimator(LabelEstimator):
 
     def _train(self, rows: Rows) -> None:
         joint = self.strategy == "joint" and not self._is_direct
-        self.model_.requires_grad_(joint)
-        for parameter in self._head_parameters():
-            parameter.requires_grad_(True)
-        parameters = [p for p in self.model_.parameters() if p.requires_grad]
-        fit = LabelFit(
-            objective=self._objective(rows, joint),
-            parameters=parameters,
-            rows=rows,
-            unlabelled=joint,
-            batch_size=self.batch_size,
-            validation_fraction=self.validation_fraction,
-            calibrate=self.calibrate,
-            seed=self.seed_,
-            n_members=self.n_members_,
-            weight_decay=self.weight_decay,
-        )
-        with progress(type(self).__name__, self.verbose) as watcher:
-            history = fit.run(self._config(len(rows)), watcher)
-        self.history_, self.stopped_ = history.rows, history.stopped
-        self.n_iter_ = history.rows[-1]["step"] if history.rows else 0
-        self.model_.requires_grad_(False)
-
-    def _head_parameters(self) -> list[nn.Parameter]:
-        model = self.model_
-        head = model.terms["label"] if isinstance(model, LatentModel) else model
-        return list(head.parameters())
+        if not self._is_direct:
+            # The head is left alone: layers of it that its user froze stay so.
+            self.generator_.model_.requires_grad_(joint)
+        self._fit_head(self._objective(rows, joint), rows, unlabelled=joint)
 
     def _objective(self, rows: Rows, joint: bool) -> Objective:
         if isinstance(self.model_, DirectModel):
@@ -217,21 +157,6 @@ class LatentLabelEstimator(LabelEstimator):
             len(rows),
         )
 
-    def _config(self, n_rows: int) -> TrainConfig:
-        steps = self.max_steps
-        if steps is None:
-            steps = int(np.clip(2000 * np.sqrt(n_rows / 1000), 1500, 6000))
-        return TrainConfig(
-            max_steps=steps,
-            lr=self.lr,
-            schedule=self.schedule,  # type: ignore[arg-type]
-            check_every=max(1, min(100, steps // 20)),
-            patience=self.patience,
-            time_budget=self.time_budget,
-            clip_norm=self.clip_norm,
-            average=self.average,
-        )
-
     # ---- answering ----------------------------------------------------------------------
 
     def _label_answers(self) -> LabelAnswers:
@@ -244,30 +169,15 @@ class LatentLabelEstimator(LabelEstimator):
             )
         )
 
-    def _encoded_rows(self, X: Any) -> Rows:
-        return self._rows(self._encode(X).values[:, self._varying])
-
     def _averages(self, X: Any) -> np.ndarray:
-        rows = self._encoded_rows(X)
-        if isinstance(self.model_, DirectModel):
-            return as_numpy(self._direct(rows, moments=True).mean(0))
-        return as_numpy(self._label_answers().averages(rows))
+        if self._is_direct:
+            return super()._averages(X)
+        return as_numpy(self._label_answers().averages(self._encoded_rows(X)))
 
     def _answers_of_draws(self, X: Any, n_draws: int, seed: int) -> np.ndarray:
-        rows = self._encoded_rows(X)
-        if isinstance(self.model_, DirectModel):
-            return as_numpy(self._direct(rows, moments=False))
-        return as_numpy(self._label_answers().draws(rows, n_draws, seed))
-
-    @torch.no_grad()
-    def _direct(self, rows: Rows, moments: bool) -> Tensor:
-        """Answers of a head that stands alone, (M, n, n_answers)."""
-        assert isinstance(self.model_, DirectModel)
-        parts = []
-        for start in range(0, max(len(rows), 1), 4096):
-            answer = self.model_.answer(rows.take(slice(start, start + 4096)))
-            parts.append(self.model_.law.moments(answer) if moments else answer)
-        return torch.cat(parts, 1)
+        if self._is_direct:
+            return super()._answers_of_draws(X, n_draws, seed)
+        return as_numpy(self._label_answers().draws(self._encoded_rows(X), n_draws, seed))
 
     def impute(self, X: Any, y: Any = None) -> Any:
         """Complete a table, with what the labels tell where they are given.
@@ -285,6 +195,7 @@ class LatentLabelEstimator(LabelEstimator):
         same as X
             Observed cells are bit-identical.
         """
+        check_is_fitted(self)
         if y is None or self._is_direct:
             return self.generator_.transform(X)
         source = self.generator_
@@ -301,12 +212,10 @@ class LatentLabelEstimator(LabelEstimator):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, _ = super()._state()
-        facts |= {"history": self.history_, "n_iter": self.n_iter_}
         return facts, _own_tensors(self.model_)
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
-        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
         self.codec_ = self.generator_.codec_
         self._make()
         missing, unexpected = self.model_.load_state_dict(tensors, strict=False)

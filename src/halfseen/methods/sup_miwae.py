@@ -17,7 +17,8 @@ __all__ = ["SupMIWAEClassifier", "SupMIWAERegressor"]
 
 CHECK_PARAMS = {
     "hidden": (16,),
-    "max_steps": 150,
+    "max_steps": 60,
+    "lr": 0.02,
     "n_importance": 4,
     "n_importance_predict": 50,
 }

@@ -18,7 +18,8 @@ __all__ = ["SupNotMIWAEClassifier", "SupNotMIWAERegressor"]
 PAPER = "Ipsen, Mattei and Frellsen, ICLR 2021 and 2022"
 CHECK_PARAMS = {
     "hidden": (16,),
-    "max_steps": 150,
+    "max_steps": 60,
+    "lr": 0.02,
     "n_importance": 4,
     "n_importance_predict": 50,
 }

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from halfseen.errors import SettingError
 from halfseen.nn.conv import StackedConvEncoder
-from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.nn.stacked import Copies, StackedLinear, StackedMLP
 
 __all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "make_head"]
 
@@ -139,7 +139,7 @@ class OwnHead(nn.Module):
         shape: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
-        self.copies = nn.ModuleList(copy.deepcopy(network) for _ in range(n_members))
+        self.copies = Copies(copy.deepcopy(network) for _ in range(n_members))
         self.row = (n_in,) if shape is None else tuple(shape)
         self.n_out = n_out
         self._try()

@@ -8,10 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.features import Features
+from halfseen.core.masked import merge
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 
-__all__ = ["INPUTS", "LearnedConstant", "MaskChannels", "SetEncoder", "ZeroFill", "make_input"]
+__all__ = [
+    "INPUTS",
+    "ConstantChannels",
+    "FixedConstant",
+    "LearnedConstant",
+    "MaskChannels",
+    "SetEncoder",
+    "ZeroFill",
+    "make_input",
+]
 
 
 class ZeroFill(nn.Module):
@@ -44,6 +54,27 @@ class MaskChannels(ZeroFill):
         return self._members(torch.cat([filled, shown], -1))
 
 
+class FixedConstant(ZeroFill):
+    """A given constant per feature in place of what is not shown.
+
+    Parameters
+    ----------
+    constant : Tensor of shape (F,)
+        Kept as a buffer.
+    """
+
+    constant: Tensor
+
+    def __init__(self, spec: DataSpec, n_members: int, constant: Tensor) -> None:
+        super().__init__(spec, n_members, torch.Generator())
+        self.register_buffer("constant", constant)
+
+    def forward(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Rows and masks (B, p) or (M, 1, B, p) to (M, 1, B, n_out)."""
+        filled = merge(self.features(x), self.constant, self.features.mask(shown))
+        return self._members(filled)
+
+
 class LearnedConstant(ZeroFill):
     """A learned constant per feature in place of what is not shown."""
 
@@ -53,8 +84,24 @@ class LearnedConstant(ZeroFill):
 
     def forward(self, x: Tensor, shown: Tensor) -> Tensor:
         """Rows and masks (B, p) or (M, 1, B, p) to (M, 1, B, n_out)."""
+        return merge(self.features(x), self.constant, self.features.mask(shown))
+
+
+class ConstantChannels(LearnedConstant):
+    """Zero-filled features, learned constants and the mask, each as wide as the features.
+
+    The features of an image are its pixels, so these are three images on top of each other.
+    """
+
+    def __init__(self, spec: DataSpec, n_members: int, generator: torch.Generator) -> None:
+        super().__init__(spec, n_members, generator)
+        self.n_out = 3 * spec.n_features
+
+    def forward(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Rows and masks (B, p) or (M, 1, B, p) to (M, 1, B, n_out)."""
         mask = self.features.mask(shown)
-        return self.features(x) * mask + self.constant * (1 - mask)
+        filled = self._members(self.features(x) * mask)
+        return torch.cat([filled, self.constant.expand_as(filled), self._members(mask)], -1)
 
 
 class SetEncoder(ZeroFill):

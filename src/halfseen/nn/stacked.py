@@ -14,12 +14,17 @@ from halfseen.errors import SettingError
 
 __all__ = [
     "ACTIVATIONS",
+    "Copies",
     "StackedLinear",
     "StackedMLP",
     "StackedNetwork",
     "activation_named",
     "uniform_start",
 ]
+
+
+class Copies(nn.ModuleList):
+    """One module per member, for networks whose parameters have no leading axis of members."""
 
 
 def _fast_tanh(x: Tensor) -> Tensor:

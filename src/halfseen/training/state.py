@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
+
+from halfseen.nn.stacked import Copies
 
 __all__ = ["BestState", "MovingAverage"]
 
 
 class BestState:
-    """Keeps a copy of the parameters of a module.
+    """Keeps a copy of the parameters and of the floating-point buffers of a module.
 
-    Members are independent starts along the leading axis of a parameter, so each of them has
-    its own best step; parameters without that axis follow the mean score.
+    Buffers are what a layer learns without a gradient, such as the running means of a
+    normalisation: they belong to the parameters of their step. Members are independent starts
+    along the leading axis of a parameter, or modules in a :class:`Copies`, so each of them has
+    its own best step; everything else follows the mean score.
 
     Parameters
     ----------
@@ -20,6 +27,17 @@ class BestState:
         Whose parameters are copied.
     n_members : int
         Size of the leading axis of member parameters.
+
+    Examples
+    --------
+    >>> layer = nn.BatchNorm1d(1, affine=False)
+    >>> best = BestState(layer, 1)
+    >>> best.offer(torch.tensor([0.0]))
+    True
+    >>> _ = layer(torch.ones(4, 1))
+    >>> best.restore()
+    >>> layer.running_mean
+    tensor([0.])
     """
 
     def __init__(self, module: nn.Module, n_members: int) -> None:
@@ -31,7 +49,7 @@ class BestState:
 
     def keep(self) -> None:
         """Copy everything."""
-        self.copies = [p.detach().clone() for p in self.module.parameters()]
+        self.copies = [tensor.detach().clone() for tensor in _tensors(self.module)]
 
     def offer(self, score: Tensor) -> bool:
         """Copy the members whose score is the best so far; whether any was."""
@@ -43,11 +61,16 @@ class BestState:
         better = score > self.scores
         overall = float(score.mean()) > self.mean
         self.mean = max(self.mean, float(score.mean()))
-        for p, copy in zip(self.module.parameters(), self.copies, strict=True):
-            if self.n_members > 1 and better.dim() and p.shape[:1] == better.shape:
-                copy[better] = p.detach()[better]
+        owners = _owners(self.module)
+        for tensor, copy in zip(_tensors(self.module), self.copies, strict=True):
+            now, member = tensor.detach(), owners.get(id(tensor))
+            if better.dim() and member is not None:
+                if better[member]:
+                    copy.copy_(now)
+            elif self.n_members > 1 and better.dim() and now.shape[:1] == better.shape:
+                copy[better] = now[better]
             elif overall:
-                copy.copy_(p.detach())
+                copy.copy_(now)
         self.scores = torch.maximum(score, self.scores)
         improved = bool(better.any())
         self.stale = 0 if improved else self.stale + 1
@@ -62,8 +85,25 @@ class BestState:
         if self.copies is None:
             return
         with torch.no_grad():
-            for p, copy in zip(self.module.parameters(), self.copies, strict=True):
-                p.copy_(copy)
+            for tensor, copy in zip(_tensors(self.module), self.copies, strict=True):
+                tensor.copy_(copy)
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    """What training may change: parameters and floating-point buffers."""
+    floating = (buffer for buffer in module.buffers() if buffer.is_floating_point())
+    return chain(module.parameters(), floating)
+
+
+def _owners(module: nn.Module) -> dict[int, int]:
+    """The member that a tensor belongs to, by the tensor's id, where members are modules."""
+    return {
+        id(tensor): member
+        for copies in module.modules()
+        if isinstance(copies, Copies)
+        for member, one in enumerate(copies)
+        for tensor in chain(one.parameters(), one.buffers())
+    }
 
 
 class MovingAverage:

@@ -1,0 +1,152 @@
+"""What estimators share whose label comes from a head: training it, and its direct answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.batch import Rows
+from halfseen.core.noise import new_generator
+from halfseen.core.spec import DataSpec
+from halfseen.estimators.label_fitting import LabelFit, Objective
+from halfseen.estimators.labelled import LabelEstimator, as_numpy
+from halfseen.nn.heads import make_head
+from halfseen.terms.direct import DirectModel
+from halfseen.terms.label import LabelLaw
+from halfseen.training.loop import TrainConfig
+from halfseen.training.progress import progress
+
+__all__ = ["HeadEstimator"]
+
+# Rows at a time that a head answers which stands alone.
+DIRECT_ROWS = 4096
+
+
+class HeadEstimator(LabelEstimator):
+    """Base of the classifiers and regressors with a head, a network of p(y | x).
+
+    Where ``model_`` is a :class:`DirectModel`, the head behind an input layer, this class
+    answers; subclasses add other ways.
+    """
+
+    head: Any
+    hidden: Sequence[int]
+    activation: str
+    dropout: float
+    calibrate: bool
+    validation_fraction: float
+    max_steps: int | None
+    batch_size: int
+    lr: float
+    schedule: str
+    patience: int | None
+    weight_decay: float
+    average: float
+    clip_norm: float | None
+    time_budget: float | None
+    device: str
+    verbose: bool
+
+    model_: nn.Module
+    n_members_: int
+
+    # ---- what a subclass says -----------------------------------------------------------
+
+    def _rows(self, values: np.ndarray) -> Rows:
+        """Rows as the model takes them, from data units (n, p)."""
+        raise NotImplementedError
+
+    def _make(self) -> None:
+        """Set ``model_`` with fresh parameters; also called after loading."""
+        raise NotImplementedError
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _new_head(self, n_in: int, law: LabelLaw, shape: tuple[int, int, int] | None) -> nn.Module:
+        return make_head(
+            self.head,
+            self.n_members_,
+            n_in,
+            law.n_raw,
+            new_generator(self.seed_, 7),
+            hidden=self.hidden,
+            activation=self.activation,
+            dropout=self.dropout,
+            shape=shape,
+        )
+
+    def _fit_head(self, objective: Objective, rows: Rows, unlabelled: bool) -> None:
+        """Train what requires a gradient; rows without a label teach if ``unlabelled``."""
+        parameters = [p for p in self.model_.parameters() if p.requires_grad]
+        fit = LabelFit(
+            objective=objective,
+            parameters=parameters,
+            rows=rows,
+            unlabelled=unlabelled,
+            batch_size=self.batch_size,
+            validation_fraction=self.validation_fraction,
+            calibrate=self.calibrate,
+            seed=self.seed_,
+            n_members=self.n_members_,
+            weight_decay=self.weight_decay,
+        )
+        with progress(type(self).__name__, self.verbose) as watcher:
+            history = fit.run(self._config(len(rows)), watcher)
+        self.history_, self.stopped_ = history.rows, history.stopped
+        self.n_iter_ = history.rows[-1]["step"] if history.rows else 0
+        self.model_.requires_grad_(False)
+
+    def _config(self, n_rows: int) -> TrainConfig:
+        steps = self.max_steps
+        if steps is None:
+            steps = int(np.clip(2000 * np.sqrt(n_rows / 1000), 1500, 6000))
+        return TrainConfig(
+            max_steps=steps,
+            lr=self.lr,
+            schedule=self.schedule,  # type: ignore[arg-type]
+            check_every=max(1, min(100, steps // 20)),
+            patience=self.patience,
+            time_budget=self.time_budget,
+            clip_norm=self.clip_norm,
+            average=self.average,
+        )
+
+    @property
+    def _spec(self) -> DataSpec:
+        """The columns that vary."""
+        return self.codec_.spec.subset(self._varying)
+
+    # ---- answering ----------------------------------------------------------------------
+
+    def _encoded_rows(self, X: Any) -> Rows:
+        return self._rows(self._encode(X).values[:, self._varying])
+
+    def _averages(self, X: Any) -> np.ndarray:
+        return as_numpy(self._direct(self._encoded_rows(X), moments=True).mean(0))
+
+    def _answers_of_draws(self, X: Any, n_draws: int, seed: int) -> np.ndarray:
+        return as_numpy(self._direct(self._encoded_rows(X), moments=False))
+
+    @torch.no_grad()
+    def _direct(self, rows: Rows, moments: bool) -> Tensor:
+        """Answers of a head that stands alone, (M, n, n_answers)."""
+        assert isinstance(self.model_, DirectModel)
+        parts = []
+        for start in range(0, max(len(rows), 1), DIRECT_ROWS):
+            answer = self.model_.answer(rows.take(slice(start, start + DIRECT_ROWS)))
+            parts.append(self.model_.law.moments(answer) if moments else answer)
+        return torch.cat(parts, 1)
+
+    # ---- files --------------------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts, tensors = super()._state()
+        return facts | {"history": self.history_, "n_iter": self.n_iter_}, tensors
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        super()._set_state(facts, tensors)
+        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
