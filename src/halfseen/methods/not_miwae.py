@@ -277,7 +277,7 @@ device, verbose
         if spec.shape is not None:
             # The end of the grey scale looks like a threshold: pixels tell their sign at most.
             self.start_slope_ = PIXEL_SLOPE
-            self.sign_ = np.where(known != 0, known, _common_sign(units.to_model(values)))
+            self.sign_ = known if known.all() else _common_signs(units.to_model(values))
             return units
         return self._selection_units(units, values, spec, known)
 
@@ -403,9 +403,9 @@ def _likely_signs(x: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.where(known != 0, known, np.where(high >= low, 1.0, -1.0))
 
 
-def _common_sign(x: np.ndarray) -> float:
-    """The direction that all pixels together speak for."""
-    return float(_likely_signs(pooled(x), np.zeros(1))[0])
+def _common_signs(x: np.ndarray) -> np.ndarray:
+    """The direction that all pixels (n, p) together speak for, shape (p,)."""
+    return np.repeat(_likely_signs(pooled(x), np.zeros(1)), x.shape[1])
 
 
 class FittedMechanism:
