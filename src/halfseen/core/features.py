@@ -33,9 +33,10 @@ class Features(nn.Module):
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
         self.spec = spec
-        widths = torch.tensor([column.width for column in spec.columns])
-        is_categorical = torch.tensor([column.categorical for column in spec.columns])
-        start = torch.tensor(spec.offsets[:-1])
+        # The types matter where there is no column at all.
+        widths = torch.tensor([column.width for column in spec.columns], dtype=torch.long)
+        is_categorical = torch.tensor([c.categorical for c in spec.columns], dtype=torch.bool)
+        start = torch.tensor(spec.offsets[:-1], dtype=torch.long)
         self.register_buffer("numeric", torch.nonzero(~is_categorical)[:, 0], persistent=False)
         self.register_buffer("categorical", torch.nonzero(is_categorical)[:, 0], persistent=False)
         self.register_buffer("numeric_at", start[~is_categorical], persistent=False)

@@ -248,8 +248,8 @@ def _mixture_quantiles(mu: np.ndarray, sigma: np.ndarray, levels: np.ndarray) ->
 
 def _n_rows(X: Any) -> int:
     """Rows of any table."""
-    shape = getattr(X, "shape", None)
-    return int(shape[0]) if shape else len(X)
+    shape = getattr(X, "shape", None) or np.asarray(X).shape
+    return int(shape[0]) if shape else 1
 
 
 def as_numpy(tensor: Tensor) -> np.ndarray:

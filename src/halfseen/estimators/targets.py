@@ -66,10 +66,9 @@ class ClassTarget(Target):
 
     def fit(self, y: Any) -> Self:
         """See :class:`Target`."""
-        labels, known = _labels(y)
+        some, known = _labels(y)
         if not known.any():
             raise SettingError("Got y without any label. Expected one for some of the rows.")
-        some = _as_simple(labels[known])
         check_classification_targets(some)
         self.classes = np.unique(some)
         if self.class_weight is not None:
@@ -82,17 +81,16 @@ class ClassTarget(Target):
 
     def encode(self, y: Any) -> np.ndarray:
         """See :class:`Target`."""
-        labels, known = _labels(y)
-        some = _as_simple(labels[known])
-        codes = np.full(len(labels), np.nan)
-        at = np.searchsorted(self.classes, some).clip(max=len(self.classes) - 1)
-        strange = self.classes[at] != some
-        if np.any(strange):
-            new = sorted(set(some[strange].tolist()))[:5]
+        some, known = _labels(y)
+        code_of = {label: code for code, label in enumerate(self.classes.tolist())}
+        strange = [label for label in some.tolist() if label not in code_of]
+        if strange:
             raise SettingError(
-                f"Got labels {new}. Expected those of fit: {self.classes[:10].tolist()}."
+                f"Got labels {sorted(set(strange))[:5]}. Expected those of fit: "
+                f"{self.classes[:10].tolist()}."
             )
-        codes[known] = at
+        codes = np.full(len(known), np.nan)
+        codes[known] = [code_of[label] for label in some.tolist()]
         return codes
 
     def law(self) -> ClassLaw:
@@ -104,8 +102,8 @@ class ClassTarget(Target):
     def to_json(self) -> dict[str, Any]:
         """See :class:`Target`."""
         weight = None if self.weight is None else self.weight.tolist()
-        kind = self.classes.dtype.str if self.classes.dtype != object else "object"
-        return {"classes": self.classes.tolist(), "dtype": kind, "weight": weight}
+        dtype = self.classes.dtype.str
+        return {"classes": self.classes.tolist(), "dtype": dtype, "weight": weight}
 
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Self:
@@ -162,38 +160,36 @@ class NumberTarget(Target):
 
 
 def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as an array of objects or numbers, and which of them are known."""
-    if y is None:
-        raise SettingError(
-            "This estimator requires y to be passed, but the target y is None. "
-            "Expected a label per row."
-        )
-    values = y.to_numpy() if hasattr(y, "to_numpy") else y
-    labels = np.asarray(values)
-    if labels.dtype.kind in "OUS" and not isinstance(values, np.ndarray):
-        labels = np.asarray(values, dtype=object)
-    labels = column_or_1d(labels, warn=True)
-    if labels.dtype.kind == "f" and np.isinf(labels).any():
+    """The labels that are known, as text, numbers or truth values; and which rows have one."""
+    labels = _column(y, "a label")
+    known = ~np.asarray(pd.isna(labels))
+    some = _as_simple(labels[known])
+    if some.dtype.kind == "f" and np.isinf(some).any():
         raise SettingError("Input y contains infinity. Expected labels, or NaN where unknown.")
-    return labels, ~np.asarray(pd.isna(labels))
+    return some, known
 
 
 def _as_simple(labels: np.ndarray) -> np.ndarray:
-    """Objects as text or numbers where all of them are; whole numbers held as floats stay so."""
+    """Objects as what all of them are; text beside numbers is refused, never made equal."""
     if labels.dtype != object:
-        return labels
-    simple = np.asarray(labels.tolist())
-    return simple if simple.dtype.kind in "biufUS" else labels
+        simple = labels
+    else:
+        simple = np.asarray(labels.tolist())
+        texts = sum(isinstance(label, str) for label in labels.tolist())
+        truths = sum(isinstance(label, (bool, np.bool_)) for label in labels.tolist())
+        if texts not in (0, len(labels)) or truths not in (0, len(labels)):
+            simple = labels
+    if simple.dtype.kind in "OMmV":
+        kinds = sorted({type(label).__name__ for label in labels.tolist()})
+        raise SettingError(
+            f"Got labels of type {kinds}. Expected text, numbers or truth values, all alike: "
+            "convert them, by y.astype(str) for example."
+        )
+    return simple
 
 
 def _numbers(y: Any) -> np.ndarray:
-    if y is None:
-        raise SettingError(
-            "This estimator requires y to be passed, but the target y is None. "
-            "Expected a number per row."
-        )
-    values = y.to_numpy() if hasattr(y, "to_numpy") else y
-    column = column_or_1d(np.asarray(values), warn=True)
+    column = _column(y, "a number")
     try:
         numbers = np.where(pd.isna(column), np.nan, column).astype(float)
     except (TypeError, ValueError) as error:
@@ -204,3 +200,24 @@ def _numbers(y: Any) -> np.ndarray:
     if np.isinf(numbers).any():
         raise SettingError("Input y contains infinity. Expected numbers, or NaN where unknown.")
     return numbers
+
+
+def _column(y: Any, what: str) -> np.ndarray:
+    """Labels (n,), as objects where a missing one would change the type of the others."""
+    if y is None:
+        raise SettingError(
+            "This estimator requires y to be passed, but the target y is None. "
+            f"Expected {what} per row."
+        )
+    if isinstance(y, (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        extension = isinstance(y.dtype, pd.api.extensions.ExtensionDtype)
+        values = np.asarray(y.astype(object) if extension else y)
+    elif isinstance(y, (list, tuple)):
+        values = np.asarray(y, dtype=object)
+    elif hasattr(y, "to_pylist"):
+        values = np.asarray(y.to_pylist(), dtype=object)
+    elif hasattr(y, "to_list"):
+        values = np.asarray(y.to_list(), dtype=object)
+    else:
+        values = np.asarray(y)
+    return column_or_1d(values, warn=True)

@@ -42,7 +42,7 @@ LEARNED: dict[str, type[ZeroFill]] = {
     "set": SetEncoder,
 }
 FILLS = ("mean", "zero", *LEARNED)
-CHECK_PARAMS = {"hidden": (16,), "max_steps": 60, "lr": 0.02}
+CHECK_PARAMS = {"hidden": (16,), "max_steps": 25, "lr": 0.05, "average": 0.0}
 
 
 class _Filled(HeadEstimator):
@@ -61,11 +61,12 @@ class _Filled(HeadEstimator):
         values = codec.encode(X).values
         self.codec_, self.n_members_ = codec, self.n_members
         self._set_features()
-        values = values[:, self._varying]
-        self.units_ = Units.fit(self._spec, values)
-        self.statistics_ = _statistics(self.fill, self._spec, self.units_, values)
+        self._choose_indicators(values)
+        varying = values[:, self._varying]
+        self.units_ = Units.fit(self._spec, varying)
+        self.statistics_ = _statistics(self.fill, self._spec, self.units_, varying)
         self._make()
-        rows = self._rows(values).with_labels(y)
+        rows = self._table_rows(values).with_labels(y)
         self._fit_head(DirectObjective(self.model_), rows, unlabelled=False)
 
     def _rows(self, values: np.ndarray) -> Rows:
@@ -229,6 +230,7 @@ class FilledClassifier(IncompleteClassifier, _Filled):
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
         head: str | nn.Module = "mlp",
+        add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,
@@ -301,6 +303,7 @@ kinds, keep_empty_features, random_state, device, verbose
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
         head: str | nn.Module = "mlp",
+        add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,

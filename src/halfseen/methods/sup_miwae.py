@@ -17,10 +17,11 @@ __all__ = ["SupMIWAEClassifier", "SupMIWAERegressor"]
 
 CHECK_PARAMS = {
     "hidden": (16,),
-    "max_steps": 60,
-    "lr": 0.02,
+    "max_steps": 25,
+    "lr": 0.05,
+    "average": 0.0,
     "n_importance": 4,
-    "n_importance_predict": 50,
+    "n_importance_predict": 20,
 }
 
 

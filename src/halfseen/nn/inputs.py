@@ -135,7 +135,7 @@ class SetEncoder(ZeroFill):
         row = torch.cat([self.embedding * value, value.expand(self.n_members, 1, -1, -1, -1)], -1)
         code = torch.relu(row @ self.weight[:, :, None] + self.bias)
         # The root of the number of features keeps the sum near unit size.
-        return (code * mask).sum(-2) / math.sqrt(mask.shape[-2])
+        return (code * mask).sum(-2) / math.sqrt(max(1, mask.shape[-2]))
 
 
 INPUTS: dict[str, type[ZeroFill]] = {

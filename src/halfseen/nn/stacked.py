@@ -115,10 +115,12 @@ class StackedLinear(nn.Module):
         """Map (M, ..., n_in) to (M, ..., n_out)."""
         members, n_in, n_out = self.weight.shape
         shape = x.shape
+        # Counted, because -1 would mean nothing where there is no input at all.
+        n_rows = math.prod(shape[1:-1])
         if members == 1:
-            flat = torch.addmm(self.bias[0], x.reshape(-1, n_in), self.weight[0])
+            flat = torch.addmm(self.bias[0], x.reshape(n_rows, n_in), self.weight[0])
         else:
-            flat = torch.baddbmm(self.bias, x.reshape(members, -1, n_in), self.weight)
+            flat = torch.baddbmm(self.bias, x.reshape(members, n_rows, n_in), self.weight)
         return flat.view(*shape[:-1], n_out)
 
 

@@ -11,38 +11,19 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest import SkipTest
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import clone
 
 from halfseen.errors import UnseenCategoryWarning
+from halfseen.testing.parts import fresh, global_state, needs_setting, needs_verb
 from halfseen.testing.processes import fresh_answer, memory_growth
 from halfseen.testing.tables import as_floats, same_bits, some_frame, some_table
 
 __all__ = ["CHECKS", "SLOW_CHECKS"]
 
 Check = Callable[[Any], None]
-
-
-def _fresh(estimator: Any, seed: int = 0, **settings: Any) -> Any:
-    """An unfitted copy with a seed, if it takes one."""
-    copy = clone(estimator)
-    if "random_state" in copy.get_params():
-        settings = {"random_state": seed, **settings}
-    return copy.set_params(**settings)
-
-
-def _needs_setting(estimator: Any, name: str) -> None:
-    if name not in estimator.get_params():
-        raise SkipTest(f"{type(estimator).__name__} has no setting {name!r}.")
-
-
-def _needs_verb(estimator: Any, name: str) -> None:
-    if not hasattr(estimator, name):
-        raise SkipTest(f"{type(estimator).__name__} has no method {name!r}.")
 
 
 def _assert_completes(X: np.ndarray, filled: Any) -> None:
@@ -64,14 +45,14 @@ def check_seen_cells_keep_their_bits(estimator: Any) -> None:
         X = some_table().astype(dtype)
         X[3, 0] = -0.0
         X[4, 0] = np.float32(0.1)
-        _assert_completes(X, _fresh(estimator).fit(X).transform(X))
+        _assert_completes(X, fresh(estimator).fit(X).transform(X))
 
 
 def check_frames_keep_types_and_cells(estimator: Any) -> None:
     """A mixed pandas frame keeps columns, index, types, categories, order and seen cells."""
     frame = some_frame()
     before = frame.copy(deep=True)
-    filled = _fresh(estimator).fit(frame).transform(frame)
+    filled = fresh(estimator).fit(frame).transform(frame)
     pd.testing.assert_frame_equal(frame, before)
     assert list(filled.columns) == list(frame.columns)
     assert filled.index.equals(frame.index)
@@ -89,7 +70,7 @@ def check_input_is_left_alone(estimator: Any) -> None:
     """Neither fit nor transform changes the table that it is given."""
     X = some_table()
     before = X.copy()
-    filled = _fresh(estimator).fit(X).transform(X)
+    filled = fresh(estimator).fit(X).transform(X)
     assert same_bits(X, before), "The given table was changed."
     assert not np.shares_memory(filled, X)
 
@@ -99,7 +80,7 @@ def check_complete_rows_are_returned(estimator: Any) -> None:
     X = some_table()
     complete = np.where(np.isnan(X), 1.5, X)
     for trained_on in (X, complete):
-        filled = _fresh(estimator).fit(trained_on).transform(complete)
+        filled = fresh(estimator).fit(trained_on).transform(complete)
         assert same_bits(filled, complete)
 
 
@@ -110,7 +91,7 @@ def check_containers_come_back(estimator: Any) -> None:
     X = some_table()
     names = [f"x{j}" for j in range(X.shape[1])]
     frame = pd.DataFrame(X, columns=names)
-    fitted = _fresh(estimator).fit(frame)
+    fitted = fresh(estimator).fit(frame)
     expected = fitted.transform(frame)
     assert isinstance(expected, pd.DataFrame)
     tables: list[Any] = [pa.Table.from_pandas(frame, preserve_index=False)]
@@ -125,7 +106,7 @@ def check_containers_come_back(estimator: Any) -> None:
         filled = fitted.transform(table)
         assert type(filled) is type(table)
         np.testing.assert_allclose(as_floats(filled), as_floats(expected), rtol=1e-6)
-    _assert_completes(X, _fresh(estimator).fit(X).transform(X))
+    _assert_completes(X, fresh(estimator).fit(X).transform(X))
 
 
 # ---- rows ---------------------------------------------------------------------------------
@@ -134,7 +115,7 @@ def check_containers_come_back(estimator: Any) -> None:
 def check_rows_do_not_depend_on_neighbours(estimator: Any) -> None:
     """A row's answer is the same alone, in any order, and among other rows."""
     X = some_table()
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     filled = fitted.transform(X)
     for i in range(0, len(X), 7):
         np.testing.assert_allclose(fitted.transform(X[i : i + 1])[0], filled[i], rtol=1e-4)
@@ -148,9 +129,9 @@ def check_rows_do_not_depend_on_neighbours(estimator: Any) -> None:
 
 def check_samples_do_not_depend_on_neighbours(estimator: Any) -> None:
     """A row's draws are the same alone and among other rows."""
-    _needs_verb(estimator, "sample")
+    needs_verb(estimator, "sample")
     X = some_table()
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     whole = fitted.sample(X, n_draws=3, random_state=5)
     for i in (0, 11, 29):
         alone = fitted.sample(X[i : i + 1], n_draws=3, random_state=5)
@@ -162,7 +143,7 @@ def check_empty_rows(estimator: Any) -> None:
     """Rows without any seen cell are welcome in fit and in transform."""
     X = some_table()
     X[5] = np.nan
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     _assert_completes(X, fitted.transform(X))
     _assert_completes(X[5:6], fitted.transform(X[5:6]))
 
@@ -170,7 +151,7 @@ def check_empty_rows(estimator: Any) -> None:
 def check_single_row(estimator: Any) -> None:
     """A table of one row can be fitted and completed."""
     X = np.array([[1.0, 2.0, 3.0]])
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     holed = np.array([[np.nan, 2.0, 3.0]])
     _assert_completes(holed, fitted.transform(holed))
 
@@ -184,12 +165,12 @@ def check_empty_column(estimator: Any) -> None:
     frame["income"] = np.nan
     message = "nothing: a column without a seen cell was accepted"
     try:
-        _fresh(estimator).fit(frame)
+        fresh(estimator).fit(frame)
     except ValueError as error:
         message = str(error)
     assert "income" in message, f"Expected an error that names the column; got {message}."
-    _needs_setting(estimator, "keep_empty_features")
-    fitted = _fresh(estimator, keep_empty_features=True).fit(frame)
+    needs_setting(estimator, "keep_empty_features")
+    fitted = fresh(estimator, keep_empty_features=True).fit(frame)
     filled = fitted.transform(frame)
     assert list(filled.columns) == list(frame.columns)
     assert np.isfinite(filled.to_numpy()).all()
@@ -199,7 +180,7 @@ def check_constant_column(estimator: Any) -> None:
     """A column that never varies is filled with its value."""
     X = some_table()
     X[:, 2] = np.where(np.isnan(X[:, 2]), np.nan, 7.25)
-    filled = _fresh(estimator).fit(X).transform(X)
+    filled = fresh(estimator).fit(X).transform(X)
     _assert_completes(X, filled)
     assert (filled[:, 2] == 7.25).all()
 
@@ -208,7 +189,7 @@ def check_single_column(estimator: Any) -> None:
     """A table of one column can be fitted and completed."""
     X = some_table()[:, :1]
     X[::5] = np.nan
-    _assert_completes(X, _fresh(estimator).fit(X).transform(X))
+    _assert_completes(X, fresh(estimator).fit(X).transform(X))
 
 
 def check_holes_only_in_transform(estimator: Any) -> None:
@@ -219,7 +200,7 @@ def check_holes_only_in_transform(estimator: Any) -> None:
     complete = np.where(np.isnan(X), rng.normal(size=X.shape) + np.arange(4), X)
     trained_on = complete.copy()
     trained_on[trained_on[:, 0] > np.quantile(trained_on[:, 0], 0.6), 0] = np.nan
-    fitted = _fresh(estimator).fit(trained_on)
+    fitted = fresh(estimator).fit(trained_on)
     later = complete[:30].copy()
     later[:, 3] = np.nan
     filled = fitted.transform(later)
@@ -232,7 +213,7 @@ def check_holes_only_in_transform(estimator: Any) -> None:
 def check_unseen_category(estimator: Any) -> None:
     """A category that fit has not seen is kept, with a warning."""
     frame = some_frame()
-    fitted = _fresh(estimator).fit(frame)
+    fitted = fresh(estimator).fit(frame)
     later = frame.head(6).copy()
     later.iloc[0, list(frame.columns).index("city")] = "Atlantis"
     with warnings.catch_warnings(record=True) as caught:
@@ -247,8 +228,8 @@ def check_units_do_not_matter(estimator: Any) -> None:
     """Answers follow a change of units: of a x + b it is a times the answer plus b."""
     X = some_table(80)
     a, b = 512.0, -1000.0
-    plain = _fresh(estimator).fit(X).transform(X)
-    changed = _fresh(estimator).fit(a * X + b).transform(a * X + b)
+    plain = fresh(estimator).fit(X).transform(X)
+    changed = fresh(estimator).fit(a * X + b).transform(a * X + b)
     spread = np.nanstd(X)
     np.testing.assert_allclose((changed - b) / a, plain, atol=0.02 * spread, rtol=0)
 
@@ -259,38 +240,26 @@ def check_units_do_not_matter(estimator: Any) -> None:
 def check_same_seed_same_answer(estimator: Any) -> None:
     """Two fits with a seed agree to the bit, and so do two calls of one fitted estimator."""
     X = some_table()
-    one, two = _fresh(estimator).fit(X), _fresh(estimator).fit(X)
+    one, two = fresh(estimator).fit(X), fresh(estimator).fit(X)
     first = one.transform(X)
     assert same_bits(first, one.transform(X)), "Two calls differ."
     assert same_bits(first, two.transform(X)), "Two fits with one seed differ."
     if hasattr(one, "sample"):
         pairs = zip(one.sample(X, n_draws=2), two.sample(X, n_draws=2), strict=True)
         assert all(same_bits(a, b) for a, b in pairs), "Draws of two fits with one seed differ."
-    _assert_completes(X, _fresh(estimator, seed=1).fit(X).transform(X))
+    _assert_completes(X, fresh(estimator, seed=1).fit(X).transform(X))
 
 
 def check_global_state_is_left_alone(estimator: Any) -> None:
     """Global random states, torch's default dtype and its validation stay as they were."""
     X = some_table()
-    before = _global_state()
-    fitted = _fresh(estimator).fit(X)
+    before = global_state()
+    fitted = fresh(estimator).fit(X)
     fitted.transform(X)
     if hasattr(fitted, "sample"):
         fitted.sample(X, n_draws=2)
-    for name, value in _global_state().items():
+    for name, value in global_state().items():
         assert value == before[name], f"{name} was changed."
-
-
-def _global_state() -> dict[str, Any]:
-    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
-    return {
-        "numpy's global random state": (kind, np.asarray(keys).tobytes(), rest),
-        "torch's global random state": torch.get_rng_state().numpy().tobytes(),
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's switch of gradients": torch.is_grad_enabled(),
-        "validation of torch.distributions": (torch.distributions.Distribution._validate_args),
-    }
 
 
 def check_default_dtype_does_not_matter(estimator: Any) -> None:
@@ -299,7 +268,7 @@ def check_default_dtype_does_not_matter(estimator: Any) -> None:
     before = torch.get_default_dtype()
     try:
         torch.set_default_dtype(torch.float64)
-        filled = _fresh(estimator).fit(X).transform(X)
+        filled = fresh(estimator).fit(X).transform(X)
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(before)
@@ -311,9 +280,9 @@ def check_default_dtype_does_not_matter(estimator: Any) -> None:
 
 def check_samples(estimator: Any) -> None:
     """Draws keep seen cells; they differ, if the method draws, around what transform says."""
-    _needs_verb(estimator, "sample")
+    needs_verb(estimator, "sample")
     X, n_draws = some_table(), 200
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     draws = fitted.sample(X, n_draws=n_draws, random_state=3)
     assert len(draws) == n_draws
     for draw in draws:
@@ -335,9 +304,9 @@ def check_samples(estimator: Any) -> None:
 
 def check_saved_answers_are_equal(estimator: Any) -> None:
     """A saved estimator gives the same bits in a process that has only the file."""
-    _needs_verb(estimator, "save")
+    needs_verb(estimator, "save")
     X = some_table()
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fitted.save(folder / "model.halfseen")
@@ -347,13 +316,14 @@ def check_saved_answers_are_equal(estimator: Any) -> None:
 
 def check_memory_does_not_grow(estimator: Any) -> None:
     """Peak memory does not grow with the number of importance samples."""
-    _needs_setting(estimator, "n_importance_predict")
+    needs_setting(estimator, "n_importance_predict")
     X = some_table(400)
-    fitted = _fresh(estimator).fit(X)
+    fitted = fresh(estimator).fit(X)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fitted.save(folder / "model.halfseen")
-        grown = memory_growth(folder / "model.halfseen", X, folder, 20_000)
+        verbs = ("transform", "sample", "score_samples")
+        grown = memory_growth(folder / "model.halfseen", X, folder, 20_000, verbs)
     # All samples of one hidden layer at once would be 400 MiB or more.
     assert grown < 100, f"Peak memory grew by {grown:.0f} MiB."
 

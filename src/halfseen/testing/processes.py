@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ _ANSWER = """
 import sys
 import numpy as np
 import halfseen
-imputer = halfseen.load(sys.argv[1])
-np.save(sys.argv[3], imputer.transform(np.load(sys.argv[2])))
+estimator = halfseen.load(sys.argv[1])
+np.save(sys.argv[3], getattr(estimator, sys.argv[4])(np.load(sys.argv[2])))
 """
 
 _MEMORY = """
@@ -24,13 +25,12 @@ import resource
 import sys
 import numpy as np
 import halfseen
-imputer, X = halfseen.load(sys.argv[1]), np.load(sys.argv[2])
+estimator, X = halfseen.load(sys.argv[1]), np.load(sys.argv[2])
 
 def peak(n_importance):
-    imputer.set_params(n_importance_predict=n_importance)
-    imputer.transform(X)
-    imputer.sample(X, n_draws=2)
-    imputer.score_samples(X)
+    estimator.set_params(n_importance_predict=n_importance)
+    for verb in sys.argv[4:]:
+        getattr(estimator, verb)(X)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 few = peak(100)
@@ -52,15 +52,17 @@ def _run(code: str, *arguments: object) -> str:
     return done.stdout
 
 
-def fresh_answer(model: Path, X: np.ndarray, folder: Path) -> np.ndarray:
-    """Completion of X by a saved model, in a process that has seen neither."""
+def fresh_answer(model: Path, X: np.ndarray, folder: Path, verb: str = "transform") -> np.ndarray:
+    """What a saved model says of X, in a process that has seen neither."""
     np.save(folder / "table.npy", X)
-    _run(_ANSWER, model, folder / "table.npy", folder / "answer.npy")
+    _run(_ANSWER, model, folder / "table.npy", folder / "answer.npy", verb)
     return np.load(folder / "answer.npy")
 
 
-def memory_growth(model: Path, X: np.ndarray, folder: Path, n_importance: int) -> float:
-    """How much the peak memory grows from 100 importance samples to many, in MiB."""
+def memory_growth(
+    model: Path, X: np.ndarray, folder: Path, n_importance: int, verbs: Sequence[str]
+) -> float:
+    """How much the peak memory of some methods grows from 100 importance samples, in MiB."""
     np.save(folder / "table.npy", X)
-    grown = float(_run(_MEMORY, model, folder / "table.npy", n_importance))
+    grown = float(_run(_MEMORY, model, folder / "table.npy", n_importance, *verbs))
     return grown / (2**20 if sys.platform == "darwin" else 2**10)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_floats", "same_bits", "some_frame", "some_table"]
+__all__ = ["as_floats", "same_bits", "some_frame", "some_labels", "some_table"]
 
 
 def some_table(n: int = 40, p: int = 4, seed: int = 0, missing: float = 0.25) -> np.ndarray:
@@ -55,6 +55,18 @@ def some_frame(n: int = 40, seed: int = 0) -> pd.DataFrame:
     for place in range(frame.shape[1]):
         frame.iloc[rng.choice(n, n // 5, replace=False), place] = None
     return frame
+
+
+def some_labels(X: np.ndarray, classes: bool) -> np.ndarray:
+    """Labels of rows (n, p) that follow from what is seen of them: text, or numbers.
+
+    Examples
+    --------
+    >>> some_labels(np.array([[1.0, np.nan], [-3.0, 1.0]]), classes=True).tolist()
+    ['high', 'low']
+    """
+    center = np.where(np.isnan(X), 0.0, X - np.arange(X.shape[1])).mean(1)
+    return np.where(center > 0, "high", "low") if classes else 100.0 + 10.0 * center
 
 
 def same_bits(one: Any, other: Any) -> bool:
