@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Batch:
         Labels: codes of classes, or standardised numbers; None where they are not to be used.
     labelled : Tensor of shape (B,) or None
         1 where there is a label; elsewhere ``y`` is 0.
+    extra : Tensor of shape (B, e) or None
+        What a head sees beside the features: indicators of missing cells.
     """
 
     x: Tensor
@@ -34,6 +36,7 @@ class Batch:
     shown: Tensor
     y: Tensor | None = None
     labelled: Tensor | None = None
+    extra: Tensor | None = None
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -49,12 +52,15 @@ class Rows:
         As in :class:`Batch`.
     y, labelled : Tensor of shape (n,) or None
         As in :class:`Batch`.
+    extra : Tensor of shape (n, e) or None
+        As in :class:`Batch`.
     """
 
     x: Tensor
     s: Tensor
     y: Tensor | None = None
     labelled: Tensor | None = None
+    extra: Tensor | None = None
 
     @classmethod
     def from_values(
@@ -91,14 +97,24 @@ class Rows:
         known = ~np.isnan(y)
         labels = torch.as_tensor(np.where(known, y, 0.0), dtype=self.x.dtype)
         labelled = torch.as_tensor(known, dtype=self.x.dtype)
-        return Rows(self.x, self.s, labels.to(self.x.device), labelled.to(self.x.device))
+        device = self.x.device
+        return replace(self, y=labels.to(device), labelled=labelled.to(device))
+
+    def with_extra(self, extra: np.ndarray) -> Rows:
+        """The same rows with further features (n, e) of a head."""
+        tensor = torch.as_tensor(extra, dtype=self.x.dtype, device=self.x.device)
+        return replace(self, extra=tensor)
+
+    def part(self, index: Tensor | slice) -> Rows:
+        """Some of the rows."""
+        fields = (self.x, self.s, self.y, self.labelled, self.extra)
+        return Rows(*(None if field is None else field[index] for field in fields))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return self.x.shape[0]
 
     def take(self, index: Tensor | slice, shown: Tensor | None = None) -> Batch:
         """The rows at ``index``; ``shown`` restricts what the encoder sees."""
-        s = self.s[index]
-        y = None if self.y is None else self.y[index]
-        labelled = None if self.labelled is None else self.labelled[index]
-        return Batch(self.x[index], s, s if shown is None else shown, y, labelled)
+        some = self.part(index)
+        seen = some.s if shown is None else shown
+        return Batch(some.x, some.s, seen, some.y, some.labelled, some.extra)

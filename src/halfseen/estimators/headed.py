@@ -34,6 +34,7 @@ class HeadEstimator(LabelEstimator):
     """
 
     head: Any
+    add_indicator: bool
     hidden: Sequence[int]
     activation: str
     dropout: float
@@ -53,6 +54,7 @@ class HeadEstimator(LabelEstimator):
 
     model_: nn.Module
     n_members_: int
+    indicated_: list[int]
 
     # ---- what a subclass says -----------------------------------------------------------
 
@@ -66,11 +68,27 @@ class HeadEstimator(LabelEstimator):
 
     # ---- fitting ------------------------------------------------------------------------
 
+    def _choose_indicators(self, values: np.ndarray) -> None:
+        """Columns of the table (n, p) whose holes the head is shown.
+
+        Those of columns in which only one value was ever seen count too: there a hole may be
+        all that tells of the others.
+        """
+        holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
+        self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
+
+    def _table_rows(self, values: np.ndarray) -> Rows:
+        """Rows as the model takes them, with indicators, from data units of all columns."""
+        rows = self._rows(values[:, self._varying])
+        if not self.indicated_:
+            return rows
+        return rows.with_extra(np.isnan(values[:, self.indicated_]))
+
     def _new_head(self, n_in: int, law: LabelLaw, shape: tuple[int, int, int] | None) -> nn.Module:
         return make_head(
             self.head,
             self.n_members_,
-            n_in,
+            n_in + len(self.indicated_),
             law.n_raw,
             new_generator(self.seed_, 7),
             hidden=self.hidden,
@@ -123,7 +141,7 @@ class HeadEstimator(LabelEstimator):
     # ---- answering ----------------------------------------------------------------------
 
     def _encoded_rows(self, X: Any) -> Rows:
-        return self._rows(self._encode(X).values[:, self._varying])
+        return self._table_rows(self._encode(X).values)
 
     def _averages(self, X: Any) -> np.ndarray:
         return as_numpy(self._direct(self._encoded_rows(X), moments=True).mean(0))
@@ -145,8 +163,10 @@ class HeadEstimator(LabelEstimator):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, tensors = super()._state()
-        return facts | {"history": self.history_, "n_iter": self.n_iter_}, tensors
+        facts |= {"history": self.history_, "n_iter": self.n_iter_}
+        return facts | {"indicated": self.indicated_}, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
         self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
+        self.indicated_ = [int(j) for j in facts["indicated"]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,13 +43,13 @@ class LabelAnswers:
     @torch.no_grad()
     def averages(self, rows: Rows) -> Tensor:
         """The law's moments, averaged over completions and members: shape (n, n_moments)."""
-        rows = Rows(rows.x, rows.s)
+        rows = replace(rows, y=None, labelled=None)
         whole = (rows.s > 0).all(-1)
         out: Tensor | None = None
         for index, part in ((whole, self._exact), (~whole, self._sampled)):
             at = torch.nonzero(index)[:, 0]
             if len(at):
-                found = part(Rows(rows.x[at], rows.s[at]))
+                found = part(rows.part(at))
                 out = found.new_zeros(len(rows), found.shape[-1]) if out is None else out
                 out[at] = found
         if out is None:
@@ -61,7 +61,7 @@ class LabelAnswers:
         parts = []
         for batch in self.answers.parts(rows, 1):
             features = self.answers.model.observation.expand(batch.x)[None, None]
-            answer = self.term.law.answer(self.term.network(features))
+            answer = self.term.law.answer(self.term.raw(features, batch))
             parts.append(self.term.law.moments(answer)[:, 0].mean(0))
         return torch.cat(parts)
 
@@ -82,7 +82,8 @@ class LabelAnswers:
         members = self.answers.n_members
         per_member = -(-n_draws // members)
         out, start = [], 0
-        for batch in self.answers.parts(Rows(rows.x, rows.s), max(self.answers.chunk, per_member)):
+        rows = replace(rows, y=None, labelled=None)
+        for batch in self.answers.parts(rows, max(self.answers.chunk, per_member)):
             some = keys[start : start + len(batch)]
             noise = RowNoise(some, members, per_member, rows.x.device)
             kept = self._resampled(batch, noise)

@@ -38,7 +38,7 @@ def log_label(model: LatentModel, batch: Batch, noise: Noise) -> Tensor:
     assert isinstance(term, LabelTerm)
     assert batch.y is not None
     weighted = model(replace(batch, y=None, labelled=None), noise)
-    cells = term.law.log_prob(term.network(weighted.completion.features), batch.y)
+    cells = term.law.log_prob(term.raw(weighted.completion.features, batch), batch.y)
     return torch.logsumexp(torch.log_softmax(weighted.log_w, 1) + cells, 1)
 
 

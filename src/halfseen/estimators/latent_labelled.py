@@ -66,8 +66,9 @@ class LatentLabelEstimator(HeadEstimator):
         self.generator_ = self._fitted_generator(X)
         self.codec_ = self.generator_.codec_
         self._set_features()
-        values = self.codec_.encode(X).values[:, self._varying]
-        rows = self._rows(values).with_labels(y)
+        values = self.codec_.encode(X).values
+        self._choose_indicators(values)
+        rows = self._table_rows(values).with_labels(y)
         self._make()
         self._train(rows)
 
@@ -200,7 +201,7 @@ class LatentLabelEstimator(HeadEstimator):
             return self.generator_.transform(X)
         source = self.generator_
         encoded = source._encode(X)
-        rows = self._rows(encoded.values[:, self._varying]).with_labels(self.target_.encode(y))
+        rows = self._table_rows(encoded.values).with_labels(self.target_.encode(y))
         means = self._label_answers().answers.means(rows)[0]
         filled = source._full(source._from_features(means))
         return source.codec_.restore(X, source._finite(filled))
@@ -234,6 +235,7 @@ class LatentClassifier(IncompleteClassifier, LatentLabelEstimator):
         generator: str | Path | LatentImputer | None = None,
         strategy: Literal["joint", "frozen", "single"] = "joint",
         head: str | nn.Module = "mlp",
+        add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,
@@ -270,6 +272,7 @@ class LatentRegressor(IncompleteRegressor, LatentLabelEstimator):
         generator: str | Path | LatentImputer | None = None,
         strategy: Literal["joint", "frozen", "single"] = "joint",
         head: str | nn.Module = "mlp",
+        add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Batch
-from halfseen.terms.label import LabelLaw
+from halfseen.terms.label import LabelLaw, beside
 
 __all__ = ["DirectModel"]
 
@@ -30,7 +30,7 @@ class DirectModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Raw outputs (M, 1, B, n_raw)."""
-        return self.network(self.inputs(batch.x, batch.shown))
+        return self.network(beside(self.inputs(batch.x, batch.shown), batch.extra))
 
     def log_label(self, batch: Batch) -> Tensor:
         """Log p(y | x_obs, s) of labelled rows, 0 elsewhere: shape (M, B)."""

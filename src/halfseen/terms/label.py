@@ -12,7 +12,7 @@ from torch.nn import functional
 from halfseen.core.batch import Batch
 from halfseen.terms.completion import Completion, Term
 
-__all__ = ["ClassLaw", "LabelLaw", "LabelTerm", "NumberLaw"]
+__all__ = ["ClassLaw", "LabelLaw", "LabelTerm", "NumberLaw", "beside"]
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -142,9 +142,20 @@ class LabelTerm(Term):
         if batch.y is None or batch.labelled is None:
             return None
         completion.in_weight = True
-        log_p = self.law.log_prob(self.network(completion.features), batch.y)
+        log_p = self.law.log_prob(self.raw(completion.features, batch), batch.y)
         return torch.where(batch.labelled > 0, log_p, torch.zeros_like(log_p))
 
     def answer(self, completion: Completion) -> Tensor:
         """What the law says of each sample, (M, K, B, n_answers)."""
-        return self.law.answer(self.network(completion.features))
+        return self.law.answer(self.raw(completion.features, completion.batch))
+
+    def raw(self, features: Tensor, batch: Batch) -> Tensor:
+        """Outputs of the head for features (M, K, B, F) and what it sees beside them."""
+        return self.network(beside(features, batch.extra))
+
+
+def beside(features: Tensor, extra: Tensor | None) -> Tensor:
+    """Features (M, K, B, F) with further ones (B, e) of every row beside them."""
+    if extra is None:
+        return features
+    return torch.cat([features, extra.expand(*features.shape[:-1], extra.shape[-1])], -1)
