@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from halfseen.errors import FileFormatError, SettingError
@@ -161,6 +162,12 @@ def _seed(estimator: Any) -> int | None:
 
 def _pack(value: Any) -> Any:
     """A constructor argument as JSON."""
+    if isinstance(value, FrozenEstimator):
+        return _pack(value.estimator)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+        return {"pairs": [[_pack(key), _pack(item)] for key, item in value.items()]}
     if isinstance(value, Mechanism):
         return {"mechanism": type(value).__name__, "settings": value.settings()}
     if isinstance(value, TableEstimator):
@@ -187,6 +194,8 @@ def _unpack(
         return _method(value["estimator"], methods)(
             **{k: _unpack(k, v, methods, {}) for k, v in settings}
         )
+    if isinstance(value, dict) and set(value) == {"pairs"}:
+        return dict(value["pairs"])
     if isinstance(value, dict) and set(value) == {"network"}:
         raise SettingError(
             f"The model has a network {value['network']!r} written by its user. "
