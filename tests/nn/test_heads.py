@@ -1,0 +1,71 @@
+"""Heads: shapes, members, and networks of the user's own."""
+
+import pytest
+import torch
+from torch import nn
+
+from halfseen.errors import SettingError
+from halfseen.nn.heads import OwnHead, make_head
+
+
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_seed():
+    with torch.random.fork_rng():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("head", "shape", "hidden"),
+    [("mlp", None, (8, 8)), ("linear", None, (8,)), ("conv", (2, 4, 4), (4, 4))],
+)
+def test_shapes_and_members(head, shape, hidden):
+    n_in = 6 if shape is None else 32
+    made = make_head(head, 2, n_in, 3, generator(), hidden=hidden, dropout=0.5, shape=shape)
+    features = torch.randn(1, 5, 7, n_in, generator=generator())
+    made.eval()
+    out = made(features)
+    assert out.shape == (2, 5, 7, 3)
+    assert not torch.equal(out[0], out[1])
+    assert torch.equal(made(features), out)
+    made.train()
+    assert head == "linear" or not torch.equal(made(features), out)
+
+
+def test_linear_is_linear():
+    head = make_head("linear", 1, 3, 2, generator(), hidden=(8,))
+    x = torch.randn(2, 1, 1, 1, 3, generator=generator())
+    torch.testing.assert_close(head(x.mean(0)), (head(x[0]) + head(x[1])) / 2)
+
+
+def test_own_head_gets_rows_and_gives_what_the_network_does():
+    network = nn.Sequential(nn.Conv2d(1, 3, 2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
+    network(torch.zeros(1, 1, 4, 4))
+    head = OwnHead(network, 2, 16, 2, (1, 4, 4))
+    x = torch.randn(2, 3, 5, 16, generator=generator())
+    expected = network(x.reshape(-1, 1, 4, 4)).view(2, 3, 5, 2)
+    torch.testing.assert_close(head(x), expected)
+    # The network itself is not trained, its copies are.
+    assert all(a is not b for a, b in zip(network.parameters(), head.parameters(), strict=False))
+
+
+def test_trial_rows_teach_no_running_mean():
+    network = nn.Sequential(nn.BatchNorm1d(3, momentum=1.0), nn.Linear(3, 2))
+    network[0].running_mean.fill_(5.0)
+    head = OwnHead(network, 1, 3, 2)
+    assert (head.copies[0][0].running_mean == 5).all()
+    assert head.training
+
+
+def test_wrong_heads_are_named():
+    with pytest.raises(SettingError, match=r"Linear cannot take rows of shape \(3,\)"):
+        OwnHead(nn.Linear(4, 2), 1, 3, 2)
+    with pytest.raises(SettingError, match=r"Linear gives \(2, 5\) for 2 rows"):
+        OwnHead(nn.Linear(3, 5), 1, 3, 2)
+    with pytest.raises(SettingError, match="Expected images"):
+        make_head("conv", 1, 3, 2, generator())
+    with pytest.raises(SettingError, match="head='deep'"):
+        make_head("deep", 1, 3, 2, generator())
