@@ -1,4 +1,4 @@
-"""The papers' tables as data: tables, mechanism, methods, metric, published value, tolerance.
+"""The papers' tables as data: tables, mechanism, methods, metrics, published values, tolerance.
 
 An :class:`Experiment` says what a published table holds; :func:`run` fills it in, cell by cell,
 into a file of JSON lines that an interrupted run goes on with.
@@ -12,11 +12,26 @@ from pathlib import Path
 from halfseen.core.words import closest
 from halfseen.errors import SettingError
 from halfseen.experiments.design import Cell, Experiment, Row, Task
+from halfseen.experiments.notmiwae_celeba import NOTMIWAE_CELEBA
 from halfseen.experiments.notmiwae_uci import NOTMIWAE_UCI
 from halfseen.experiments.report import report
 from halfseen.experiments.runner import run_cells
+from halfseen.experiments.supmiwae_mnist import SUPMIWAE_MNIST
+from halfseen.experiments.supmiwae_toys import SUPMIWAE_TOYS
+from halfseen.experiments.supnotmiwae_covertype import SUPNOTMIWAE_COVERTYPE
+from halfseen.experiments.supnotmiwae_wine import SUPNOTMIWAE_WINE
 
 __all__ = ["Cell", "Experiment", "Row", "Task", "all_experiments", "run"]
+
+
+EXPERIMENTS = (
+    NOTMIWAE_UCI,
+    SUPMIWAE_MNIST,
+    SUPMIWAE_TOYS,
+    SUPNOTMIWAE_COVERTYPE,
+    SUPNOTMIWAE_WINE,
+    NOTMIWAE_CELEBA,
+)
 
 
 def all_experiments() -> dict[str, Experiment]:
@@ -24,10 +39,10 @@ def all_experiments() -> dict[str, Experiment]:
 
     Examples
     --------
-    >>> sorted(all_experiments())
-    ['notmiwae-uci']
+    >>> list(all_experiments())[:2]
+    ['notmiwae-uci', 'supmiwae-mnist']
     """
-    return {experiment.name: experiment for experiment in (NOTMIWAE_UCI,)}
+    return {experiment.name: experiment for experiment in EXPERIMENTS}
 
 
 def run(
@@ -53,11 +68,12 @@ def run(
         File of JSON lines; cells that are in it are not run again. By default
         ``results/<name>.jsonl``.
     data : str or Path, optional
-        Folder of the tables, see :func:`halfseen.datasets.load_uci`.
+        Folder of the tables and pictures, see :func:`halfseen.datasets.load_uci`.
     seeds : int or sequence of int, optional
         How many seeds, or which.
     rows, tables : sequence of str, optional
-        Some of the experiment's rows, by key, and tables.
+        Some of the experiment's rows, by key, and tables; by default all rows, and the tables
+        that are usual for this kind of run.
     n_jobs : int, default=1
         Processes, each with one thread if there are several.
     """

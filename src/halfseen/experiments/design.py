@@ -12,7 +12,7 @@ import numpy as np
 
 from halfseen.errors import SettingError
 
-__all__ = ["Cell", "Experiment", "Row", "Task"]
+__all__ = ["Cell", "Experiment", "Fill", "Metric", "Row", "Run", "Task"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,27 @@ class Task:
         return (x - self.shift) / self.scale
 
 
+Run = Callable[[Any, int], Any]
 Fill = Callable[[Task, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is measured of an answer.
+
+    Parameters
+    ----------
+    name : str
+        Its key in a record.
+    label : str
+        What is printed, with the unit.
+    tolerance : float
+        Difference from a published value that is still agreement.
+    """
+
+    name: str
+    label: str
+    tolerance: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -60,22 +80,28 @@ class Row:
         Short name, for choosing rows.
     label : str
         What is printed.
-    fill : callable
-        From a task and a seed to the completed values.
+    run : callable
+        From a task and a seed to an answer, which the experiment's ``score`` scores.
     quick : tuple of (str, callable), optional
         Label and function of a shorter recipe.
-    published : mapping of str to float
-        Published value of each table.
+    published : mapping of str to mapping of str to float
+        By metric, the published value of each table.
     random : bool
         Whether the answer depends on the seed.
+    tables : tuple of str
+        The tables that it is for; all if empty.
+    in_quick : bool
+        Whether a quick run has it unasked.
     """
 
     key: str
     label: str
-    fill: Fill
-    quick: tuple[str, Fill] | None = None
-    published: Mapping[str, float] = field(default_factory=dict)
+    run: Run
+    quick: tuple[str, Run] | None = None
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     random: bool = True
+    tables: tuple[str, ...] = ()
+    in_quick: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,6 +120,10 @@ class Cell:
         """What two runs of one cell share."""
         return tuple(asdict(self).values())
 
+    def task(self) -> tuple[Any, ...]:
+        """What two runs of one task share."""
+        return (self.table, self.protocol, self.units, self.seed)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -107,38 +137,54 @@ class Experiment:
         Its data sets.
     rows : tuple of Row
         Its methods.
+    metrics : tuple of Metric
+        What is measured, the main one first.
     settings, quick_settings : tuple of (str, str)
-        Pairs of protocol and units that are run.
+        Pairs of protocol and units (of values, or of budgets) that are run.
     make : callable
-        From table, protocol, units, seed and data folder to a :class:`Task`.
+        From table, protocol, units, seed and data folder to a task.
     score : callable
-        From a task and completed values to the error.
-    published_under : tuple of (str, str)
-        The setting of the published values.
+        From a task and a row's answer to values by metric; a metric that does not apply to an
+        answer is left out.
+    published_under : tuple of (str, str), optional
+        The setting of the published values; by default they stand beside every setting.
+    usual_tables, quick_tables : tuple of str
+        Tables that run where none is asked for; all if empty, and the usual ones.
     random_masks : tuple of str
         Protocols whose holes depend on the seed.
-    n_seeds : int
-        How many seeds a full run has.
-    tolerance : float
-        Difference from a published value that is still agreement.
+    n_seeds, quick_seeds : int
+        How many seeds a full and a quick run have.
+    shares : bool
+        Whether rows share parts of a task that take long: these then run in one process.
     """
 
     name: str
     title: str
     tables: tuple[str, ...]
     rows: tuple[Row, ...]
+    metrics: tuple[Metric, ...]
     settings: tuple[tuple[str, str], ...]
     quick_settings: tuple[tuple[str, str], ...]
-    make: Callable[[str, str, str, int, str | Path | None], Task]
-    score: Callable[[Task, np.ndarray], float]
-    published_under: tuple[str, str]
+    make: Callable[[str, str, str, int, str | Path | None], Any]
+    score: Callable[[Any, Any], Mapping[str, float]]
+    published_under: tuple[str, str] | None = None
+    usual_tables: tuple[str, ...] = ()
+    quick_tables: tuple[str, ...] = ()
     random_masks: tuple[str, ...] = ()
     n_seeds: int = 5
-    tolerance: float = 0.05
+    quick_seeds: int = 2
+    shares: bool = False
 
     def row(self, key: str) -> Row:
         """The row of a key."""
         return {row.key: row for row in self.rows}[key]
+
+    def published(self, cell: Mapping[str, Any], metric: str) -> float:
+        """The published value that stands beside a cell, NaN without one."""
+        setting = (cell["protocol"], cell["units"])
+        if self.published_under is not None and setting != self.published_under:
+            return float("nan")
+        return self.row(cell["row"]).published.get(metric, {}).get(cell["table"], float("nan"))
 
     def cells(
         self,
@@ -149,10 +195,14 @@ class Experiment:
         tables: Iterable[str] | None = None,
     ) -> list[Cell]:
         """The runs that are asked for, whole rounds of one seed first."""
+        if rows is None:
+            rows = [row.key for row in self.rows if row.in_quick or not quick]
         chosen = _chosen("row", rows, [row.key for row in self.rows])
-        names = _chosen("table", tables, self.tables)
+        usual = self.usual_tables or self.tables
+        usual = (self.quick_tables or usual) if quick else usual
+        names = _chosen("table", usual if tables is None else tables, self.tables)
         if seeds is None:
-            seeds = 2 if quick else self.n_seeds
+            seeds = self.quick_seeds if quick else self.n_seeds
         numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
         settings = self.quick_settings if quick else self.settings
         cells = [
@@ -164,17 +214,16 @@ class Experiment:
     def _worth(self, cell: Cell, first: int) -> bool:
         """Whether a cell says anything new, or enough of it in a quick run."""
         row = self.row(cell.row)
+        if row.tables and cell.table not in row.tables:
+            return False
         if not row.random and cell.protocol not in self.random_masks:
             return cell.seed == first
-        if not cell.quick or (cell.protocol, cell.units) == self.published_under:
-            return True
+        published = self.published_under in (None, (cell.protocol, cell.units))
         # Beside the published setting a quick run has one seed.
-        return cell.seed == first
+        return not cell.quick or published or cell.seed == first
 
 
-def _chosen(what: str, wanted: Iterable[str] | None, known: Sequence[str]) -> list[str]:
-    if wanted is None:
-        return list(known)
+def _chosen(what: str, wanted: Iterable[str], known: Sequence[str]) -> list[str]:
     wanted = list(wanted)
     strange = [name for name in wanted if name not in known]
     if strange:

@@ -19,7 +19,7 @@ from halfseen.datasets import load_uci
 from halfseen.errors import SettingError
 from halfseen.estimators.amputation import ampute
 from halfseen.experiments import fills
-from halfseen.experiments.design import Experiment, Fill, Row, Task
+from halfseen.experiments.design import Experiment, Fill, Metric, Row, Task
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.not_miwae import NotMIWAEImputer
 from halfseen.metrics import rmse
@@ -94,12 +94,12 @@ def _sigmoid(t: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * t))
 
 
-def _score(task: Task, filled: np.ndarray) -> float:
-    return rmse(task.standard(task.truth), task.standard(filled), task.s)
+def _score(task: Task, filled: np.ndarray) -> dict[str, float]:
+    return {"rmse": rmse(task.standard(task.truth), task.standard(filled), task.s)}
 
 
-def _published(*values: float) -> dict[str, float]:
-    return dict(zip(DROPPED, values, strict=True))
+def _published(*values: float) -> dict[str, dict[str, float]]:
+    return {"rmse": dict(zip(DROPPED, values, strict=True))}
 
 
 def _released(make: type, **settings: object) -> Fill:
@@ -178,6 +178,7 @@ NOTMIWAE_UCI = Experiment(
     title="RMSE of missing cells, six UCI tables under self-masking",
     tables=tuple(DROPPED),
     rows=ROWS,
+    metrics=(Metric("rmse", "RMSE in standard deviations of the complete columns"),),
     settings=tuple((p, u) for p in ("hard", "logistic-half", "logistic-all") for u in _UNITS),
     quick_settings=(("hard", "published"), ("hard", "original")),
     make=make_task,

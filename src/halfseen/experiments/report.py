@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from halfseen.experiments.design import Experiment
+from halfseen.experiments.design import Experiment, Metric
 
 __all__ = ["report", "summary"]
 
@@ -28,39 +28,53 @@ def summary(experiment: Experiment, records: Iterable[dict[str, Any]]) -> pd.Dat
     Returns
     -------
     pandas.DataFrame
-        One line a protocol, units, row and table: ``label``, ``published``, ``value`` (the
-        mean), ``error`` (its standard error, NaN for one run), ``difference``, ``agrees`` and
-        ``runs``. Lines are in the order of the experiment.
+        One line a protocol, units, metric, row and table: ``label``, ``published``, ``value``
+        (the mean), ``error`` (its standard error, NaN for one run), ``difference``, ``agrees``
+        and ``runs``. Lines are in the order of the experiment; a metric that no run of a row
+        has is left out.
     """
-    groups: dict[tuple[Any, ...], list[float]] = {}
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record in records:
         key = tuple(record[name] for name in ("protocol", "units", "row", "table", "quick"))
-        groups.setdefault(key, []).append(record.get("value", np.nan))
-    lines = [_line(experiment, key, values) for key, values in groups.items()]
+        groups.setdefault(key, []).append(record)
+    lines = [
+        _line(experiment, metric, group)
+        for metric in experiment.metrics
+        for group in groups.values()
+        if metric == experiment.metrics[0] or any(metric.name in _values(r) for r in group)
+    ]
     order = [row.key for row in experiment.rows]
-    tables = list(experiment.tables)
-    lines.sort(key=lambda x: (order.index(x["row"]), tables.index(x["table"])))
+    tables, names = list(experiment.tables), [metric.name for metric in experiment.metrics]
+    lines.sort(
+        key=lambda x: (names.index(x["metric"]), order.index(x["row"]), tables.index(x["table"]))
+    )
     return pd.DataFrame(lines)
 
 
-def _line(experiment: Experiment, key: tuple[Any, ...], values: list[float]) -> dict[str, Any]:
-    protocol, units, row_key, table, quick = key
-    row = experiment.row(row_key)
-    same = (protocol, units) == experiment.published_under
-    published = row.published.get(table, np.nan) if same else np.nan
+def _values(record: dict[str, Any]) -> dict[str, float]:
+    return record.get("metrics", {})
+
+
+def _line(experiment: Experiment, metric: Metric, records: list[dict[str, Any]]) -> dict[str, Any]:
+    first = records[0]
+    row = experiment.row(first["row"])
+    # Records from before there were several metrics have the main one alone.
+    spare = "value" if metric == experiment.metrics[0] else ""
+    values = [_values(record).get(metric.name, record.get(spare, np.nan)) for record in records]
     value, n = float(np.mean(values)), len(values)
-    difference = value - published
+    published = experiment.published(first, metric.name)
     return {
-        "protocol": protocol,
-        "units": units,
-        "row": row_key,
-        "label": row.quick[0] if quick and row.quick else row.label,
-        "table": table,
+        "protocol": first["protocol"],
+        "units": first["units"],
+        "metric": metric.name,
+        "row": row.key,
+        "label": row.quick[0] if first["quick"] and row.quick else row.label,
+        "table": first["table"],
         "published": published,
         "value": value,
         "error": float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan,
-        "difference": difference,
-        "agrees": bool(abs(difference) <= experiment.tolerance),
+        "difference": value - published,
+        "agrees": bool(abs(value - published) <= metric.tolerance),
         "runs": n,
     }
 
@@ -68,16 +82,19 @@ def _line(experiment: Experiment, key: tuple[Any, ...], values: list[float]) -> 
 def report(
     experiment: Experiment, records: Iterable[dict[str, Any]], console: Console | None = None
 ) -> None:
-    """Print a table for each setting: a grid on a terminal, one line a cell on a pipe."""
+    """Print a table for each setting and metric: a grid on a terminal, lines on a pipe."""
     found = summary(experiment, records)
     console = console or Console()
     if found.empty:
         console.print("Nothing was asked for.")
         return
-    for (protocol, units), part in found.groupby(["protocol", "units"], sort=False):
-        title = f"{experiment.title}; protocol {protocol}, {units} units"
+    metrics = {metric.name: metric for metric in experiment.metrics}
+    for (protocol, units, name), part in found.groupby(
+        ["protocol", "units", "metric"], sort=False
+    ):
+        title = f"{experiment.title} ({protocol}, {units}): {metrics[name].label}"
         if console.is_terminal:
-            console.print(_grid(title, experiment, part))
+            console.print(_grid(title, experiment, metrics[name], part))
             continue
         print(f"# {title}", file=console.file)
         print(_plain(part), file=console.file)
@@ -85,14 +102,17 @@ def report(
 
 def _plain(part: pd.DataFrame) -> str:
     columns = ["label", "table", "published", "value", "error", "difference", "runs"]
+    if part["published"].isna().all():
+        columns = [name for name in columns if name not in ("published", "difference")]
     return part[columns].to_string(index=False, float_format="%.3f", na_rep="-")
 
 
-def _grid(title: str, experiment: Experiment, part: pd.DataFrame) -> Table:
-    caption = (
-        "mean ± standard error; below it the published value and the difference, "
-        f"red beyond {experiment.tolerance:g}"
-    )
+def _grid(title: str, experiment: Experiment, metric: Metric, part: pd.DataFrame) -> Table:
+    caption = "mean ± standard error"
+    if part["published"].notna().any():
+        caption += (
+            f"; below it the published value and the difference, red beyond {metric.tolerance:g}"
+        )
     names = [name for name in experiment.tables if (part["table"] == name).any()]
     grid = Table(title=title, caption=caption)
     grid.add_column("method")

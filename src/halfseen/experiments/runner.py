@@ -47,7 +47,9 @@ def run_cells(
     Returns
     -------
     list of dict
-        One record a cell; a run that failed has an ``error`` and is tried again next time.
+        One record a cell: ``metrics`` by name, and the main one again as ``value``. A run that
+        failed has an ``error`` and is tried again next time. What several rows share, such as a
+        generator, is in the seconds of the first that needed it.
     """
     done = {_key(record): record for record in read_lines(path) if "error" not in record}
     todo = [cell for cell in cells if cell.key() not in done]
@@ -64,33 +66,55 @@ def _run_all(
     data: str | Path | None,
     n_jobs: int,
 ) -> list[Record]:
+    """Run cells of one task after each other: the task is made once."""
+    parts = _of_one_task(cells)
     if n_jobs == 1 or len(cells) < 2:
-        return [_run_one(experiment, cell, path, data) for cell in cells]
+        return [record for part in parts for record in _run_part(experiment, part, path, data)]
     from joblib import Parallel, delayed
 
-    jobs = (delayed(_run_alone)(experiment, cell, path, data) for cell in cells)
-    return list(Parallel(n_jobs=n_jobs, batch_size=1)(jobs))
+    if not experiment.shares:
+        parts = [[cell] for cell in cells]
+    jobs = (delayed(_run_alone)(experiment, part, path, data) for part in parts)
+    done = Parallel(n_jobs=n_jobs, batch_size=1)(jobs)
+    return [record for part in done for record in part]
 
 
-def _run_alone(experiment: Experiment, cell: Cell, path: Path, data: str | Path | None) -> Record:
+def _of_one_task(cells: Sequence[Cell]) -> list[list[Cell]]:
+    parts: dict[tuple[Any, ...], list[Cell]] = {}
+    for cell in cells:
+        parts.setdefault(cell.task(), []).append(cell)
+    return list(parts.values())
+
+
+def _run_alone(
+    experiment: Experiment, part: list[Cell], path: Path, data: str | Path | None
+) -> list[Record]:
     """In a process of several: barriers of two threads on a busy core cost more than they give."""
     torch.set_num_threads(1)
-    return _run_one(experiment, cell, path, data)
+    return _run_part(experiment, part, path, data)
 
 
-def _run_one(experiment: Experiment, cell: Cell, path: Path, data: str | Path | None) -> Record:
+def _run_part(
+    experiment: Experiment, part: list[Cell], path: Path, data: str | Path | None
+) -> list[Record]:
     # A missing table is the caller's affair, unlike a method that fails.
-    task = experiment.make(cell.table, cell.protocol, cell.units, cell.seed, data)
+    first = part[0]
+    task = experiment.make(first.table, first.protocol, first.units, first.seed, data)
+    return [_run_one(experiment, cell, task, path) for cell in part]
+
+
+def _run_one(experiment: Experiment, cell: Cell, task: Any, path: Path) -> Record:
     row = experiment.row(cell.row)
-    fill = row.quick[1] if cell.quick and row.quick else row.fill
+    run = row.quick[1] if cell.quick and row.quick else row.run
     record, wall, cpu = asdict(cell), time.perf_counter(), time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            filled = fill(task, cell.seed)
+            answer = run(task, cell.seed)
         record["seconds"] = round(time.perf_counter() - wall, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu, 3)
-        record["value"] = experiment.score(task, filled)
+        metrics = {name: float(value) for name, value in experiment.score(task, answer).items()}
+        record |= {"value": metrics[experiment.metrics[0].name], "metrics": metrics}
     except Exception as error:  # One failing method must not stop the others.
         record["error"] = f"{type(error).__name__}: {error}"[:500]
     record |= {"versions": versions(), "machine": machine()}
