@@ -11,6 +11,7 @@ from halfseen.cli.completing import apply, fit, impute
 from halfseen.cli.demonstration import demo
 from halfseen.cli.inspecting import ampute, describe, methods
 from halfseen.cli.messages import Commands
+from halfseen.cli.predicting import predict, train
 from halfseen.cli.reproducing import reproduce
 
 __all__ = ["app", "main"]
@@ -23,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (impute, fit, apply, ampute, describe, methods, reproduce, demo):
+for _command in (impute, fit, apply, train, predict, ampute, describe, methods, reproduce, demo):
     app.command()(_command)
 
 
@@ -42,7 +43,7 @@ def _halfseen(
         ),
     ] = False,
 ) -> None:
-    """Complete tables with holes in, and learn why the holes are there.
+    """Complete tables with holes in, predict from them, and learn why the holes are there.
 
     Files may be CSV, TSV (also gzipped), Parquet or Feather; their names say which.
     """

@@ -104,12 +104,18 @@ def apply(
 ) -> None:
     """Complete the table NEW by a model that was fitted before."""
     from halfseen.cli.files import Job
+    from halfseen.errors import SettingError
     from halfseen.methods import load
 
     targets = _targets(output, draws, long)
     _check([model, table], targets, None, force)
+    estimator = load(model)
+    if estimator.card.task != "imputation":
+        raise SettingError(
+            f"{model} predicts a target and completes nothing. Use `halfseen predict`."
+        )
     job = Job.read(table, ignore)
-    _complete(load(model), job, targets, draws, long, None)
+    _complete(estimator, job, targets, draws, long, None)
     note(_told(job, targets))
 
 

@@ -17,12 +17,13 @@ def make_estimator(
     method: str,
     *,
     seed: int,
-    columns: Path | None = None,
+    columns: Path | Mapping[str, Any] | None = None,
     keep_empty: bool = False,
     settings: Mapping[str, Any],
     more: Sequence[str] | None = None,
+    task: str = "imputation",
 ) -> Any:
-    """Make the imputer that a command asks for.
+    """Make the estimator that a command asks for.
 
     Parameters
     ----------
@@ -30,19 +31,21 @@ def make_estimator(
         Name on its card.
     seed : int
         For methods that have one.
-    columns : Path, optional
-        File with kinds of columns.
+    columns : Path or mapping, optional
+        Kinds of columns, or the file that holds them.
     keep_empty : bool
         Whether columns without values are kept.
     settings : mapping
         Settings by name; those that are None were not given.
     more : sequence of str, optional
         Settings as ``name=value``.
+    task : {"imputation", "classification", "regression"}
+        What it is for.
     """
     from halfseen.methods import method_by_name
     from halfseen.tables import read_kinds
 
-    cls = method_by_name(method)
+    cls = method_by_name(method, task)
     known = set(inspect.signature(cls).parameters)
     given = {name: value for name, value in settings.items() if value is not None}
     given |= parse_settings(more or ())
@@ -51,7 +54,7 @@ def make_estimator(
     always = {
         "random_state": seed,
         "verbose": True,
-        "kinds": None if columns is None else read_kinds(columns),
+        "kinds": read_kinds(columns) if isinstance(columns, Path) else columns,
         "keep_empty_features": keep_empty,
     }
     return cls(**{name: value for name, value in always.items() if name in known} | given)

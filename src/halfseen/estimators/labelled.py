@@ -29,6 +29,8 @@ class LabelEstimator(TableEstimator):
 
     random_state: Any
     target_: Target
+    #: Name of y where it had one, as a column of a data frame has.
+    target_name_: str | None
 
     @abstractmethod
     def _learn(self, X: Any, y: np.ndarray) -> None:
@@ -50,16 +52,20 @@ class LabelEstimator(TableEstimator):
                 f"Got {n} rows in X and {len(numbers)} labels in y. Expected one label a row."
             )
         self.target_ = target
+        name = getattr(y, "name", None)
+        self.target_name_ = name if isinstance(name, str) else None
         self.seed_ = seed_from(self.random_state)
         self._learn(X, numbers)
         return self
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return {"seed": self.seed_, "target": self.target_.to_json()}, {}
+        facts = {"target": self.target_.to_json(), "target_name": self.target_name_}
+        return {"seed": self.seed_, **facts}, {}
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         self.seed_ = facts["seed"]
         self.target_ = self.target_class.from_json(facts["target"])
+        self.target_name_ = facts["target_name"]
 
     def _finite(self, answers: np.ndarray) -> np.ndarray:
         """The answers, once none of them is NaN."""
