@@ -33,18 +33,18 @@ def small_estimator(method: type, **settings: Any) -> Any:
     method : class
         One of :func:`halfseen.all_methods`.
     **settings
-        On top of those on its card, and of a generator that is as small.
+        On top of those on its card, and of a generator that is smaller still.
 
     Examples
     --------
     >>> from halfseen import SupMIWAEClassifier
     >>> small_estimator(SupMIWAEClassifier, strategy="frozen").generator
-    MIWAEImputer(hidden=(16,), max_steps=30, ...)
+    MIWAEImputer(hidden=(16,), max_steps=10, ...)
     """
     small = dict(method.card.check_params)  # type: ignore[attr-defined]
     name = getattr(method, "default_generator", None)
     if name is not None and "generator" not in settings:
-        small["generator"] = small_estimator(method_by_name(name))
+        small["generator"] = small_estimator(method_by_name(name), max_steps=10)
     return method(**{**small, **settings})
 
 
