@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
 from halfseen.core.noise import new_generator
-from halfseen.core.spec import DataSpec
+from halfseen.core.spec import NUMERIC, DataSpec
+from halfseen.errors import SettingError
 from halfseen.estimators.label_fitting import LabelFit, Objective
 from halfseen.estimators.labelled import LabelEstimator, as_numpy
-from halfseen.nn.heads import make_head
+from halfseen.nn.heads import PiecewiseLinear, make_head
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw
 from halfseen.training.loop import TrainConfig
@@ -34,6 +35,7 @@ class HeadEstimator(LabelEstimator):
     """
 
     head: Any
+    n_bins: int
     add_indicator: bool
     hidden: Sequence[int]
     activation: str
@@ -55,6 +57,7 @@ class HeadEstimator(LabelEstimator):
     model_: nn.Module
     n_members_: int
     indicated_: list[int]
+    edges_: np.ndarray
 
     # ---- what a subclass says -----------------------------------------------------------
 
@@ -85,6 +88,11 @@ class HeadEstimator(LabelEstimator):
         return rows.with_extra(np.isnan(values[:, self.indicated_]))
 
     def _new_head(self, n_in: int, law: LabelLaw, shape: tuple[int, int, int] | None) -> nn.Module:
+        if self.indicated_ and shape is not None and self.head not in ("mlp", "linear"):
+            raise SettingError(
+                f"Got add_indicator=True with images and head={self.head!r}. Expected head='mlp' "
+                "or 'linear': indicators of pixels are no channel that a convolution can take."
+            )
         return make_head(
             self.head,
             self.n_members_,
@@ -95,6 +103,22 @@ class HeadEstimator(LabelEstimator):
             activation=self.activation,
             dropout=self.dropout,
             shape=shape,
+            encoding=self._encoding() if self.n_bins and shape is None else None,
+        )
+
+    def _encoding(self) -> PiecewiseLinear:
+        """Bins of the numeric columns; their features come first to the head in any order."""
+        spec = self._spec
+        at = [spec.offsets[j] for j in spec.where(*NUMERIC)]
+        return PiecewiseLinear(torch.as_tensor(self.edges_, dtype=torch.float32), at)
+
+    def _choose_bins(self, rows: Rows) -> None:
+        """Edges of bins with equal shares of the seen cells, in model units: (c, n_bins + 1)."""
+        levels = np.linspace(0, 1, self.n_bins + 1)
+        x = np.where((rows.s > 0).cpu().numpy(), rows.x.cpu().numpy(), np.nan)
+        numeric = x[:, self._spec.where(*NUMERIC)]
+        self.edges_ = (
+            np.nanquantile(numeric, levels, axis=0).T if self.n_bins else np.zeros((0, 1))
         )
 
     def _fit_head(self, objective: Objective, rows: Rows, unlabelled: bool) -> None:
@@ -164,9 +188,11 @@ class HeadEstimator(LabelEstimator):
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, tensors = super()._state()
         facts |= {"history": self.history_, "n_iter": self.n_iter_}
-        return facts | {"indicated": self.indicated_}, tensors
+        facts |= {"indicated": self.indicated_, "edges": self.edges_.tolist()}
+        return facts, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
         self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
         self.indicated_ = [int(j) for j in facts["indicated"]]
+        self.edges_ = np.asarray(facts["edges"], dtype=float)

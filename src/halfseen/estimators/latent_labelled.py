@@ -69,6 +69,7 @@ class LatentLabelEstimator(HeadEstimator):
         values = self.codec_.encode(X).values
         self._choose_indicators(values)
         rows = self._table_rows(values).with_labels(y)
+        self._choose_bins(self._unfilled(values))
         self._make()
         self._train(rows)
 
@@ -108,6 +109,13 @@ class LatentLabelEstimator(HeadEstimator):
         if not values.shape[1]:
             return Rows.from_values(values, self.device)
         return self.generator_._rows(values)
+
+    def _unfilled(self, values: np.ndarray) -> Rows:
+        """Rows with their holes, in the units of the head."""
+        varying = values[:, self._varying]
+        if not varying.shape[1]:
+            return Rows.from_values(varying)
+        return Rows.from_values(self.generator_.units_.to_model(varying))
 
     def _make(self) -> None:
         """A head with fresh parameters, on the generator's terms or straight behind its cells."""
@@ -163,7 +171,9 @@ class LatentLabelEstimator(HeadEstimator):
     def _label_answers(self) -> LabelAnswers:
         assert isinstance(self.model_, LatentModel)
         answers = self.generator_._answers()
-        width = max(answers.width, *self.hidden) if self.hidden else answers.width
+        term = self.model_.terms["label"]
+        assert isinstance(term, LabelTerm)
+        width = max(answers.width, int(term.network.width))  # type: ignore[arg-type]
         return LabelAnswers(
             replace(
                 answers, model=self.model_, n_importance=self.n_importance_predict, width=width
@@ -235,6 +245,7 @@ class LatentClassifier(IncompleteClassifier, LatentLabelEstimator):
         generator: str | Path | LatentImputer | None = None,
         strategy: Literal["joint", "frozen", "single"] = "joint",
         head: str | nn.Module = "mlp",
+        n_bins: int = 0,
         add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -272,6 +283,7 @@ class LatentRegressor(IncompleteRegressor, LatentLabelEstimator):
         generator: str | Path | LatentImputer | None = None,
         strategy: Literal["joint", "frozen", "single"] = "joint",
         head: str | nn.Module = "mlp",
+        n_bins: int = 0,
         add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",

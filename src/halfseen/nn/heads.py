@@ -12,9 +12,51 @@ from halfseen.errors import SettingError
 from halfseen.nn.conv import StackedConvEncoder
 from halfseen.nn.stacked import Copies, StackedLinear, StackedMLP
 
-__all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "make_head"]
+__all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "PiecewiseLinear", "make_head"]
 
 HEADS = ("mlp", "linear", "conv")
+
+
+class PiecewiseLinear(nn.Module):
+    r"""Numbers beside their places within bins, so that a linear map of them can bend.
+
+    .. math:: e_t(x) = \min(1, \max(0, (x - b_{t-1}) / (b_t - b_{t-1})))
+
+    (Gorishniy, Rubachev and Babenko 2022), less its mean where bins have equal shares. Networks
+    fit the sharp edges of tables better with it.
+
+    Parameters
+    ----------
+    edges : Tensor of shape (c, T + 1)
+        Increasing edges of the bins of c features.
+    at : list of int
+        Places of these features.
+
+    Examples
+    --------
+    >>> layer = PiecewiseLinear(torch.tensor([[0.0, 1.0, 3.0]]), [1])
+    >>> layer(torch.tensor([[5.0, 2.0]]))
+    tensor([[5.0000, 2.0000, 0.2500, 0.2500]])
+    """
+
+    edges: Tensor
+    share: Tensor
+
+    def __init__(self, edges: Tensor, at: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("edges", edges)
+        self.at = list(at)
+        n_bins = edges.shape[1] - 1
+        self.n_more = edges.shape[0] * n_bins
+        # A bin is passed by those beyond it, and half passed by those within.
+        share = 1 - (torch.arange(n_bins) + 0.5) / max(n_bins, 1)
+        self.register_buffer("share", share, persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., F) to (..., F + c T)."""
+        low, width = self.edges[:, :-1], self.edges.diff(dim=-1).clamp_min(1e-6)
+        place = ((features[..., self.at, None] - low) / width).clamp(0.0, 1.0) - self.share
+        return torch.cat([features, place.flatten(-2)], -1)
 
 
 class MLPHead(nn.Module):
@@ -29,7 +71,9 @@ class MLPHead(nn.Module):
     generator : torch.Generator
         For initial values.
     dropout : float
-        Share of hidden units that are left out in training.
+        Share of hidden units that are left out while training; half of that of inputs.
+    encoding : PiecewiseLinear, optional
+        In front of both.
 
     Examples
     --------
@@ -47,24 +91,32 @@ class MLPHead(nn.Module):
         generator: torch.Generator,
         *,
         activation: str = "silu",
-        residual: bool = True,
         dropout: float = 0.0,
+        encoding: PiecewiseLinear | None = None,
     ) -> None:
         super().__init__()
+        self.encoding = encoding
+        n_in += 0 if encoding is None else encoding.n_more
         self.linear = StackedLinear(n_members, n_in, n_out, generator)
         self.body = StackedMLP(
-            n_members, n_in, hidden, generator, activation=activation, residual=residual
+            n_members,
+            n_in,
+            hidden,
+            generator,
+            activation=activation,
+            dropout=dropout,
         )
         self.out = StackedLinear(n_members, self.body.n_out, n_out, generator) if hidden else None
-        self.dropout, self.n_members = dropout, n_members
+        self.dropout, self.n_members, self.width = dropout, n_members, self.body.width
 
     def forward(self, features: Tensor) -> Tensor:
         """(M or 1, K, B, F) to (M, K, B, n_out)."""
-        x = features.expand(self.n_members, *features.shape[1:])
+        x = features if self.encoding is None else self.encoding(features)
+        x = x.expand(self.n_members, *x.shape[1:])
+        if self.dropout:
+            x = nn.functional.dropout(x, self.dropout / 2, self.training)
         raw = self.linear(x)
-        if self.out is None:
-            return raw
-        return raw + self.out(_dropped(self.body(x), self.dropout, self.training))
+        return raw if self.out is None else raw + self.out(self.body(x))
 
 
 class ConvHead(nn.Module):
@@ -98,7 +150,7 @@ class ConvHead(nn.Module):
             n_members, shape[0], shape[1:], channels, generator, activation=activation
         )
         self.out = StackedLinear(n_members, self.body.n_out, n_out, generator)
-        self.dropout, self.n_members = dropout, n_members
+        self.dropout, self.n_members, self.width = dropout, n_members, self.body.width
 
     def forward(self, features: Tensor) -> Tensor:
         """(M or 1, K, B, c * h * w) to (M, K, B, n_out)."""
@@ -139,6 +191,7 @@ class OwnHead(nn.Module):
         shape: tuple[int, int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.width = n_in
         self.copies = Copies(copy.deepcopy(network) for _ in range(n_members))
         self.row = (n_in,) if shape is None else tuple(shape)
         self.n_out = n_out
@@ -185,6 +238,7 @@ def make_head(
     activation: str = "silu",
     dropout: float = 0.0,
     shape: tuple[int, int, int] | None = None,
+    encoding: PiecewiseLinear | None = None,
 ) -> nn.Module:
     """A head by name, or copies of the user's own network.
 
@@ -201,6 +255,8 @@ def make_head(
         Widths of the hidden layers, or channels of the convolutions.
     shape : tuple (c, h, w), optional
         Of images.
+    encoding : PiecewiseLinear, optional
+        In front of "mlp".
     """
     if isinstance(head, nn.Module):
         return OwnHead(head, n_members, n_in, n_out, shape)
@@ -215,7 +271,15 @@ def make_head(
         return ConvHead(
             n_members, n_out, shape, hidden, generator, activation=activation, dropout=dropout
         )
-    layers = hidden if head == "mlp" else ()
+    if head == "linear":
+        return MLPHead(n_members, n_in, n_out, (), generator)
     return MLPHead(
-        n_members, n_in, n_out, layers, generator, activation=activation, dropout=dropout
+        n_members,
+        n_in,
+        n_out,
+        hidden,
+        generator,
+        activation=activation,
+        dropout=dropout,
+        encoding=encoding,
     )

@@ -137,6 +137,8 @@ class StackedMLP(nn.Module):
         One of ``ACTIVATIONS``.
     residual : bool, default=False
         Whether layers of equal width add their input.
+    dropout : float, default=0
+        Share of hidden units that are left out while training.
 
     Attributes
     ----------
@@ -154,6 +156,7 @@ class StackedMLP(nn.Module):
         activation: str = "gelu",
         init: str = "torch",
         residual: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         widths = [n_in, *hidden]
@@ -162,11 +165,14 @@ class StackedMLP(nn.Module):
         )
         self.activation, self.residual = activation_named(activation), residual
         self.n_members, self.n_out, self.width = n_members, widths[-1], max(widths)
+        self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., hidden[-1])."""
         for layer in self.layers:
             h = self.activation(layer(x))
+            if self.dropout:
+                h = functional.dropout(h, self.dropout, self.training)
             x = x + h if self.residual and h.shape == x.shape else h
         return x
 
