@@ -57,6 +57,11 @@ class _Filled(HeadEstimator):
     def _learn(self, X: Any, y: np.ndarray) -> None:
         if self.fill not in FILLS:
             raise SettingError(f"Got fill={self.fill!r}. Expected one of {FILLS}.")
+        if self.fill == "set" and self.n_bins:
+            raise SettingError(
+                f"Got fill='set' and n_bins={self.n_bins}. Expected n_bins=0: the head sees a "
+                "code of the row, not its numbers."
+            )
         codec = codec_for(X).fit(X, self.kinds, self.keep_empty_features)
         values = codec.encode(X).values
         self.codec_, self.n_members_ = codec, self.n_members
@@ -65,8 +70,9 @@ class _Filled(HeadEstimator):
         varying = values[:, self._varying]
         self.units_ = Units.fit(self._spec, varying)
         self.statistics_ = _statistics(self.fill, self._spec, self.units_, varying)
-        self._make()
         rows = self._table_rows(values).with_labels(y)
+        self._choose_bins(rows)
+        self._make()
         self._fit_head(DirectObjective(self.model_), rows, unlabelled=False)
 
     def _rows(self, values: np.ndarray) -> Rows:
@@ -146,6 +152,11 @@ class FilledClassifier(IncompleteClassifier, _Filled):
         indicators, or (N, c, h, w) for images, and gives a score per class. There are three
         times as many features, or channels, with ``fill="channels"``, and 64 with
         ``fill="set"``.
+    n_bins : int
+        Bins with equal shares of the seen cells; the "mlp" head sees every number's place within
+        them too (Gorishniy et al. 2022), and fits sharp edges better. 0 for none; tables only.
+    add_indicator : bool
+        Whether the head also sees which cells are missing, in the columns that have holes in fit.
     hidden : sequence of int
         Widths of the head's hidden layers, or its channels.
     activation : {"gelu", "relu", "elu", "silu", "tanh"}
@@ -230,6 +241,7 @@ class FilledClassifier(IncompleteClassifier, _Filled):
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
         head: str | nn.Module = "mlp",
+        n_bins: int = 0,
         add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
@@ -264,9 +276,9 @@ class FilledRegressor(IncompleteRegressor, _Filled):
 
     Parameters
     ----------
-    fill, head, hidden, activation, dropout, n_members, calibrate, validation_fraction, \
-max_steps, batch_size, lr, schedule, patience, weight_decay, average, clip_norm, time_budget, \
-kinds, keep_empty_features, random_state, device, verbose
+    fill, head, n_bins, add_indicator, hidden, activation, dropout, n_members, calibrate, \
+validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, average, \
+clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
         As in :class:`FilledClassifier`; a head of your own gives a mean and a raw scale, of
         which the softplus is taken.
 
@@ -303,6 +315,7 @@ kinds, keep_empty_features, random_state, device, verbose
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
         head: str | nn.Module = "mlp",
+        n_bins: int = 0,
         add_indicator: bool = False,
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",

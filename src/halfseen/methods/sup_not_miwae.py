@@ -38,10 +38,10 @@ class SupNotMIWAEClassifier(LatentClassifier):
     generator : str, path, imputer or None
         What completes rows; None takes "not-miwae" with its defaults. Pass
         ``NotMIWAEImputer(direction="high")`` if you know which values go missing.
-    strategy, head, hidden, activation, dropout, sampler, n_importance, n_importance_predict, \
-class_weight, calibrate, validation_fraction, max_steps, batch_size, lr, schedule, patience, \
-weight_decay, average, clip_norm, time_budget, kinds, keep_empty_features, random_state, device, \
-verbose
+    strategy, head, n_bins, add_indicator, hidden, activation, dropout, sampler, n_importance, \
+n_importance_predict, class_weight, calibrate, validation_fraction, max_steps, batch_size, lr, \
+schedule, patience, weight_decay, average, clip_norm, time_budget, kinds, \
+keep_empty_features, random_state, device, verbose
         As in :class:`halfseen.SupMIWAEClassifier`.
 
     Attributes
@@ -92,9 +92,10 @@ class SupNotMIWAERegressor(LatentRegressor):
     generator : str, path, imputer or None
         What completes rows; None takes "not-miwae" with its defaults. Pass
         ``NotMIWAEImputer(direction="high")`` if you know which values go missing.
-    strategy, head, hidden, activation, dropout, sampler, n_importance, n_importance_predict, \
-calibrate, validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, \
-average, clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
+    strategy, head, n_bins, add_indicator, hidden, activation, dropout, sampler, n_importance, \
+n_importance_predict, calibrate, validation_fraction, max_steps, batch_size, lr, schedule, \
+patience, weight_decay, average, clip_norm, time_budget, kinds, keep_empty_features, \
+random_state, device, verbose
         As in :class:`halfseen.SupMIWAERegressor`.
 
     Attributes
