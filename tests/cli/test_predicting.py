@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from halfseen import load
 from halfseen.cli import app
-from halfseen.cli.comparing import _class_scores, compare
+from halfseen.cli.comparing import _class_scores, _held_out, compare
 from halfseen.cli.files import Job
 from halfseen.cli.targets import Labelled, split_target
+from halfseen.methods.filled import FilledRegressor
 
 TINY = ["--max-steps", "20", "--set", "hidden=[8]", "--set", "n_importance_predict=20"]
 TINY += ["--set", "generator.hidden=[8]", "--set", "generator.n_members=1"]
@@ -164,7 +165,7 @@ class Constant:
     def __init__(self):
         self.seen = None
 
-    def get_params(self, deep=False):
+    def get_params(self, deep=True):
         return {}
 
     def fit(self, table, y):
@@ -186,6 +187,21 @@ def test_a_fifth_of_each_class_is_held_out():
     expected = -(20 * np.log(2 / 3) + 10 * np.log(1 / 3)) / 30
     assert scores["most frequent"]["log-loss"] == pytest.approx(expected)
     assert scores["gradient boosting"]["accuracy"] > 0.9
+
+
+def test_a_number_that_looks_like_a_count_in_fewer_rows(tmp_path):
+    """The only broken number is among the rows that are held out."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=60)
+    for place in range(60):
+        count = np.minimum(rng.geometric(0.4, 60), 9).astype(float)
+        count[place] = 2.5
+        table = pa.table({"x": count, "z": y + rng.normal(size=60)})
+        labelled = Labelled(table, pd.Series(y, name="y"), "regression")
+        if _held_out(labelled, 0)[place]:
+            break
+    model = FilledRegressor(max_steps=5, hidden=(4,))
+    assert compare(model, labelled, 0)["model"]["RMSE"] > 0
 
 
 def test_a_class_that_was_held_out_whole_counts_as_wrong():

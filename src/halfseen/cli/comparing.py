@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from halfseen.cli.targets import Labelled
 from halfseen.errors import SettingError
+
+if TYPE_CHECKING:
+    from halfseen.tables.codec import TableCodec
 
 __all__ = ["compare"]
 
@@ -39,6 +43,8 @@ def compare(estimator: Any, labelled: Labelled, seed: int) -> Scores:
     """
     from sklearn.base import clone
 
+    from halfseen.tables.codec import TableCodec
+
     if labelled.n_known < FEWEST:
         raise SettingError(
             f"Got {labelled.n_known} rows with {labelled.y.name!r}. Expected at least {FEWEST} "
@@ -47,8 +53,11 @@ def compare(estimator: Any, labelled: Labelled, seed: int) -> Scores:
     held = _held_out(labelled, seed)
     train = labelled.take(np.flatnonzero(~held))
     test = labelled.take(np.flatnonzero(held))
-    model = clone(estimator).fit(train.table, train.y)
-    matrix, categorical = _matrix(labelled)
+    codec = TableCodec().fit(labelled.table, labelled.kinds, keep_empty_features=True)
+    model = _with_kinds(clone(estimator), codec, labelled.kinds or {})
+    model.fit(train.table, train.y)
+    matrix = codec.encode(labelled.table).values
+    categorical = [c.categorical and c.width <= MOST_LEVELS for c in codec.spec.columns]
     known = ~held & labelled.known
     parts = matrix[known], labelled.y[known], matrix[held]
     if labelled.task == "classification":
@@ -80,15 +89,12 @@ def _classes_of(labelled: Labelled) -> list[Any]:
     return list(dict.fromkeys(labelled.y[labelled.known]))
 
 
-def _matrix(labelled: Labelled) -> tuple[np.ndarray, list[bool]]:
-    """Numbers and codes, NaN where missing, and which columns are codes."""
-    from halfseen.tables.codec import TableCodec
-
-    codec = TableCodec().fit(labelled.table, labelled.kinds, keep_empty_features=True)
-    columns = codec.spec.columns
-    return codec.encode(labelled.table).values, [
-        column.categorical and column.width <= MOST_LEVELS for column in columns
-    ]
+def _with_kinds(model: Any, codec: TableCodec, said: Mapping[str, Any]) -> Any:
+    """The estimator told which columns hold numbers: in fewer rows they may look otherwise."""
+    numbers = {c.name: c.kind for c in codec.spec.columns if c.kind in ("count", "continuous")}
+    names = [n for n in model.get_params() if n == "kinds" or n.endswith("__kinds")]
+    kinds = {**numbers, **said}
+    return model.set_params(**{name: kinds for name in names}) if names else model
 
 
 Parts = tuple[np.ndarray, Any, np.ndarray]
