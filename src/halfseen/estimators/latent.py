@@ -24,6 +24,7 @@ from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.search import choose_settings
 from halfseen.mechanisms.base import Mechanism
+from halfseen.terms.completion import Sampler
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.pixels import check_shares
 from halfseen.training.hiding import HideCells
@@ -106,6 +107,10 @@ class LatentImputer(BaseImputer):
         """Whether a mechanism that can be integrated out is."""
         return True
 
+    def _sampler(self) -> Sampler:
+        """How sampled choices teach the decoder, where a mechanism looks at them."""
+        return "score"
+
     def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
         """Units of the model's columns."""
         if self.observation == "bernoulli":
@@ -136,6 +141,7 @@ class LatentImputer(BaseImputer):
             residual=self.residual,
             encoder_linear=self.encoder_linear,
             gradient=self.gradient,  # type: ignore[arg-type]
+            sampler=self._sampler(),
         )
 
     @property

@@ -26,6 +26,7 @@ from halfseen.estimators.latent import LatentImputer
 from halfseen.estimators.selection import choose_sharpness, fit_selection, pooled
 from halfseen.mechanisms import LinearMechanism, Mechanism, MLPMechanism, SelfMasking
 from halfseen.mechanisms.self_masking import Direction
+from halfseen.terms.completion import Sampler
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.observation import Decoder
 from halfseen.training.monitors import held_out_bound
@@ -69,6 +70,9 @@ class NotMIWAEImputer(LatentImputer):
         Spread of that prior, of the logarithm; None for no prior.
     collapse : bool
         Whether missing cells are integrated out where that is possible, or sampled.
+    sampler : {"score", "dropped", "straight-through", "relaxed", "mean"}
+        How sampled categories and repeated values teach the decoder where they are not; see
+        :class:`halfseen.terms.latent.LatentModel`.
     tied : bool or "auto"
         Whether one slope and one location of self-masking serve all columns; "auto" does so for
         the pixels of images.
@@ -140,6 +144,7 @@ device, verbose
         slope: float | Literal["auto"] = "auto",
         slope_spread: float | None = 1.0,
         collapse: bool = True,
+        sampler: Literal["score", "dropped", "straight-through", "relaxed", "mean"] = "score",
         tied: bool | Literal["auto"] = "auto",
         linear_precision: float = 1.0,
         network_precision: float = 100.0,
@@ -202,6 +207,7 @@ device, verbose
             "slope": 0.7,
             "slope_spread": None,
             "collapse": False,
+            "sampler": "dropped",
             "linear_precision": 0.0,
             "network_precision": 0.0,
             "hidden": (128, 128),
@@ -253,6 +259,9 @@ device, verbose
 
     def _collapse(self) -> bool:
         return self.collapse
+
+    def _sampler(self) -> Sampler:
+        return self.sampler
 
     def _log_prior(self, model: LatentModel) -> Tensor:
         decoder = model.observation.decoder
