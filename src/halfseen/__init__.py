@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from halfseen.estimators.amputation import ampute
     from halfseen.methods import all_methods, load, method_by_name
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
+    from halfseen.methods.filled import FilledClassifier, FilledRegressor
     from halfseen.methods.miwae import MIWAEImputer
     from halfseen.methods.not_miwae import NotMIWAEImputer
     from halfseen.methods.sup_miwae import SupMIWAEClassifier, SupMIWAERegressor
     from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier, SupNotMIWAERegressor
 
 __all__ = [
+    "FilledClassifier",
+    "FilledRegressor",
     "MIWAEImputer",
     "MeanImputer",
     "MedianImputer",
@@ -47,6 +50,8 @@ __version__ = "0.1.0"
 
 # Public names and where they live; loaded when asked for, so that importing is quick.
 _HOMES = {
+    "FilledClassifier": "halfseen.methods.filled",
+    "FilledRegressor": "halfseen.methods.filled",
     "MIWAEImputer": "halfseen.methods.miwae",
     "MeanImputer": "halfseen.methods.constant",
     "MedianImputer": "halfseen.methods.constant",

@@ -216,7 +216,7 @@ class FilledClassifier(IncompleteClassifier, _Filled):
     Examples
     --------
     >>> import numpy as np
-    >>> from halfseen.methods.filled import FilledClassifier
+    >>> from halfseen import FilledClassifier
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 3))
     >>> y = np.where(X[:, 0] + X[:, 1] > 0, "high", "low")
@@ -290,7 +290,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
     Examples
     --------
     >>> import numpy as np
-    >>> from halfseen.methods.filled import FilledRegressor
+    >>> from halfseen import FilledRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 3))
     >>> y = X.sum(1)
