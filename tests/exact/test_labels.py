@@ -15,7 +15,7 @@ from halfseen.core.noise import Noise
 from halfseen.core.spec import Column, DataSpec
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.label_answers import LabelAnswers
-from halfseen.estimators.label_fitting import log_label
+from halfseen.estimators.label_fitting import look
 from halfseen.mechanisms import SelfMasking
 from halfseen.objectives.importance import importance_bound, named_losses
 from halfseen.terms.completion import SAMPLERS
@@ -61,6 +61,10 @@ def batch_of(s, codes=(0, 2, 1, 1), seed=3):
     s = torch.tensor(s).double()
     y = torch.tensor(codes[: len(s)]).double()
     return Batch(x * s, s, s, y, torch.ones(len(s)).double())
+
+
+def log_label(model, batch, noise):
+    return look(model, batch, noise).log_label(model.terms["label"].law, batch.y)
 
 
 def without_label(batch):

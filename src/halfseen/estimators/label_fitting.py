@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from halfseen.terms.latent import LatentModel
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
-__all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "log_label"]
+__all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
 
 # Rows that the monitor looks at, and floats of its widest layer.
 MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
@@ -28,18 +29,34 @@ ENOUGH = 60
 TEMPERATURES = [0.5 * 1.06**i for i in range(32)]
 
 
-@torch.no_grad()
-def log_label(model: LatentModel, batch: Batch, noise: Noise) -> Tensor:
-    """Log p(y | x_obs) of a latent model by self-normalised importance sampling, shape (M, B).
+class Outlook(NamedTuple):
+    """What a model says of some rows before it is told their labels.
 
-    The label is not in the weights: p(y | x_obs) = sum_k softmax(log w)_k p(y | x_obs, x_mis,k).
+    Parameters
+    ----------
+    log_weights : Tensor of shape (M, K, B)
+        Normalised over K.
+    raw : Tensor of shape (M, K, B, n_raw)
+        Outputs of the head.
     """
+
+    log_weights: Tensor
+    raw: Tensor
+
+    def log_label(self, law: LabelLaw, y: Tensor) -> Tensor:
+        """Log p(y | x_obs) = log sum_k w_k p(y | x_obs, x_mis,k), shape (M, B)."""
+        return torch.logsumexp(self.log_weights + law.log_prob(self.raw, y), 1)
+
+
+@torch.no_grad()
+def look(model: LatentModel, batch: Batch, noise: Noise) -> Outlook:
+    """Weights without the label, and the head's outputs, of a latent model."""
     term = model.terms["label"]
     assert isinstance(term, LabelTerm)
-    assert batch.y is not None
-    weighted = model(replace(batch, y=None, labelled=None), noise)
-    cells = term.law.log_prob(term.raw(weighted.completion.features, batch), batch.y)
-    return torch.logsumexp(torch.log_softmax(weighted.log_w, 1) + cells, 1)
+    blind = replace(batch, y=None, labelled=None)
+    weighted = model(blind, noise)
+    raw = term.raw(weighted.completion.features, blind)
+    return Outlook(torch.log_softmax(weighted.log_w, 1), raw)
 
 
 class Objective:
@@ -52,8 +69,8 @@ class Objective:
         """Named losses of a batch."""
         raise NotImplementedError
 
-    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Log p(y | what is seen of x), shape (M, B)."""
+    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
+        """What is said of rows whose labels are held out."""
         raise NotImplementedError
 
     def floats_per_row(self) -> int:
@@ -103,10 +120,10 @@ class LatentObjective(Objective):
         weighted = self.module(replace(batch, shown=shown), noise)
         return named_losses(weighted, self.log_prior(self.module), self.n_rows)
 
-    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """See :class:`Objective`."""
         noise = Noise(generator, (self.n_members, max(50, self.n_importance), 1))
-        return log_label(self.module, batch, noise)
+        return look(self.module, batch, noise)
 
     def floats_per_row(self) -> int:
         """See :class:`Objective`."""
@@ -130,9 +147,10 @@ class DirectObjective(Objective):
         return {"label": -self.module.log_label(batch).mean(-1).sum()}
 
     @torch.no_grad()
-    def log_label(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """See :class:`Objective`."""
-        return self.module.log_label(batch)
+        raw = self.module(batch)
+        return Outlook(raw.new_zeros(raw.shape[:-1]), raw)
 
 
 @dataclass
@@ -218,23 +236,28 @@ class LabelFit:
         index, self.order = self.order[:size], self.order[size:]
         return self.objective.losses(self.rows.take(index), self.generator)
 
-    def _score(self) -> Tensor:
-        """Mean log p(y | x_obs) of held-out rows for each member."""
-        return self._held_out().mean(-1)
-
-    def _held_out(self) -> Tensor:
+    def _look(self) -> Outlook:
         assert self.held is not None
         self.objective.module.eval()
-        generator = new_generator(self.seed, 6, self.held.x.device)
-        return self.objective.log_label(self.held, generator)
+        return self.objective.look(self.held, new_generator(self.seed, 6, self.held.x.device))
+
+    def _log_label(self, outlook: Outlook) -> Tensor:
+        """Log p(y | x_obs) of held-out rows, (M, B)."""
+        assert self.held is not None
+        assert self.held.y is not None
+        return outlook.log_label(self.objective.law, self.held.y)
+
+    def _score(self) -> Tensor:
+        """Mean log p(y | x_obs) of held-out rows for each member."""
+        return self._log_label(self._look()).mean(-1)
 
     def _calibrate(self) -> None:
         """Choose the temperature under which held-out labels are most probable."""
-        temperature = self.objective.law.temperature
+        temperature, outlook = self.objective.law.temperature, self._look()
         scores = []
         for candidate in TEMPERATURES:
             temperature.fill_(candidate)
-            scores.append(log_mean_exp(self._held_out(), 0).mean())
+            scores.append(log_mean_exp(self._log_label(outlook), 0).mean())
         temperature.fill_(TEMPERATURES[int(torch.stack(scores).argmax())])
 
 

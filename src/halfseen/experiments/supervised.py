@@ -53,11 +53,14 @@ class Budget:
         Training steps of what completes rows, and of every head, the same for all rows.
     n_predict : int
         Importance samples behind an answer.
+    n_members : int
+        Independent starts of what completes rows, each with a head.
     """
 
     generator_steps: int | None = None
     head_steps: int | None = None
     n_predict: int = 1_000
+    n_members: int = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +113,15 @@ Make = Callable[[Split, int], Any]
 
 TABLE_GENERATORS: dict[str, Make] = {
     "miwae": lambda task, seed: MIWAEImputer(
-        max_steps=task.budget.generator_steps, random_state=seed
+        max_steps=task.budget.generator_steps,
+        n_members=task.budget.n_members,
+        random_state=seed,
     ),
     "not-miwae": lambda task, seed: NotMIWAEImputer(
-        direction="high", max_steps=task.budget.generator_steps, random_state=seed
+        direction="high",
+        max_steps=task.budget.generator_steps,
+        n_members=task.budget.n_members,
+        random_state=seed,
     ),
 }
 
@@ -198,7 +206,13 @@ def filled(method: type, fill: str, **settings: Any) -> Make:
     """One of our classifiers or regressors on filled rows."""
 
     def make(task: Split, seed: int) -> Any:
-        return method(fill=fill, max_steps=task.budget.head_steps, random_state=seed, **settings)
+        return method(
+            fill=fill,
+            max_steps=task.budget.head_steps,
+            n_members=task.budget.n_members,
+            random_state=seed,
+            **settings,
+        )
 
     return make
 
