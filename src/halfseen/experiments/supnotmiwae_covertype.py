@@ -46,19 +46,17 @@ from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier
 
 __all__ = ["SUPNOTMIWAE_COVERTYPE", "make_split"]
 
-# Heads that see numbers in bins, and which cells are missing: what trees do by themselves.
-BINS: dict[str, Any] = {"n_bins": 32, "add_indicator": True}
 BUDGETS = {"full budget": Budget(), "short budget": Budget(2_000, 3_000, 200, n_members=1)}
-# Of every network here: nearly all binary columns show one value only, so holes must be seen, and
-# height decides by its edges.
-HEAD: dict[str, Any] = {
+# Heads that see numbers in bins, and which cells are missing: what trees do by themselves. Nearly
+# all binary columns show one value only, so that there a hole is all that tells of the others.
+BINS: dict[str, Any] = {
     "n_bins": 32,
     "add_indicator": True,
     "hidden": (256, 256),
     "dropout": 0.5,
     "weight_decay": 0.1,
 }
-LATENT = HEAD | {"n_importance": 4}
+SAMPLED = BINS | {"n_importance": 4}
 
 
 def make_split(
@@ -159,7 +157,7 @@ ROWS = (
     Row(
         "channels",
         "channels: cells, constants, mask",
-        probabilities(filled(FilledClassifier, "channels", **HEAD)),
+        probabilities(filled(FilledClassifier, "channels")),
     ),
     Row(
         "sup-miwae",
@@ -186,7 +184,7 @@ ROWS = (
     Row(
         "oracle",
         "oracle: MLP on complete rows",
-        probabilities(filled(FilledClassifier, "mean", **HEAD), complete=True),
+        probabilities(filled(FilledClassifier, "zero"), complete=True),
         published=_published(0.7123, 0.9306),
     ),
     Row(
@@ -202,18 +200,27 @@ ROWS = (
     Row(
         "channels-bins",
         "channels, bins",
-        probabilities(filled(FilledClassifier, "channels", n_bins=BINS["n_bins"])),
+        probabilities(filled(FilledClassifier, "channels", **BINS)),
     ),
-    Row("sup-miwae-bins", "supMIWAE, bins and mask", _latent(SupMIWAEClassifier, "miwae", **BINS)),
+    Row(
+        "sup-miwae-bins",
+        "supMIWAE, joint, bins and mask",
+        _latent(SupMIWAEClassifier, "miwae", **SAMPLED),
+    ),
     Row(
         "sup-not-miwae-bins",
-        "sup-not-MIWAE, bins and mask",
-        _latent(SupNotMIWAEClassifier, "not-miwae", **BINS),
+        "sup-not-MIWAE, joint, bins and mask",
+        _latent(SupNotMIWAEClassifier, "not-miwae", **SAMPLED),
+    ),
+    Row(
+        "sup-not-miwae-frozen-bins",
+        "sup-not-MIWAE, generator frozen, bins and mask",
+        _latent(SupNotMIWAEClassifier, "not-miwae", strategy="frozen", **SAMPLED),
     ),
     Row(
         "oracle-bins",
         "oracle: MLP with bins on complete rows",
-        probabilities(filled(FilledClassifier, "zero", n_bins=BINS["n_bins"]), complete=True),
+        probabilities(filled(FilledClassifier, "zero", **BINS), complete=True),
     ),
 )
 
