@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from halfseen.estimators.amputation import ampute
     from halfseen.methods import all_methods, load, method_by_name
+    from halfseen.methods.completed import CompletedClassifier, CompletedRegressor
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
     from halfseen.methods.miwae import MIWAEImputer
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier, SupNotMIWAERegressor
 
 __all__ = [
+    "CompletedClassifier",
+    "CompletedRegressor",
     "FilledClassifier",
     "FilledRegressor",
     "MIWAEImputer",
@@ -50,6 +53,8 @@ __version__ = "0.1.0"
 
 # Public names and where they live; loaded when asked for, so that importing is quick.
 _HOMES = {
+    "CompletedClassifier": "halfseen.methods.completed",
+    "CompletedRegressor": "halfseen.methods.completed",
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
     "MIWAEImputer": "halfseen.methods.miwae",

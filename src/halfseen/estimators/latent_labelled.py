@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
+from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
@@ -35,37 +33,23 @@ __all__ = ["LatentClassifier", "LatentLabelEstimator", "LatentRegressor"]
 STRATEGIES = ("joint", "frozen", "single")
 
 
-class LatentLabelEstimator(HeadEstimator):
+class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
     """Base of the classifiers and regressors that look at completions of a latent model.
 
     A generator, which is an imputer over a latent model, is fitted or given; a head is put on
     its completions; one objective trains the head, and with ``strategy="joint"`` both.
     """
 
-    #: Name of the method that completes rows where ``generator`` is None.
-    default_generator: ClassVar[str]
-
-    generator: Any
     strategy: str
     sampler: str
     n_importance: int
     n_importance_predict: int
 
-    generator_: LatentImputer
-
-    # ---- what a method says -------------------------------------------------------------
-
-    @abstractmethod
-    def _new_generator(self, name: str) -> LatentImputer:
-        """An unfitted generator by the name on its card, or a fitted one from a file."""
-
     # ---- fitting ------------------------------------------------------------------------
 
     def _learn(self, X: Any, y: np.ndarray) -> None:
         self._check_settings()
-        self.generator_ = self._fitted_generator(X)
-        self.codec_ = self.generator_.codec_
-        self._set_features()
+        self._fit_generator(X)
         values = self.codec_.encode(X).values
         self._choose_indicators(values)
         rows = self._table_rows(values).with_labels(y)
@@ -79,28 +63,6 @@ class LatentLabelEstimator(HeadEstimator):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
-
-    def _fitted_generator(self, X: Any) -> LatentImputer:
-        """The generator: a fitted one is copied and used as it is, any other is fitted."""
-        given = self.generator
-        if type(given).__name__ == "FrozenEstimator":
-            given = given.estimator
-        if given is None or isinstance(given, (str, Path)):
-            given = self._new_generator(str(given or self.default_generator))
-        if not isinstance(given, LatentImputer):
-            raise SettingError(
-                f"Got generator={given!r}. Expected 'miwae', 'not-miwae', an imputer such as "
-                "MIWAEImputer(), or the path of a saved one."
-            )
-        if hasattr(given, "codec_"):
-            generator = copy.deepcopy(given).set_params(device=self.device)
-            if hasattr(generator, "model_"):
-                generator.model_.to(self.device)
-            return generator
-        generator = clone(given).set_params(device=self.device)
-        if generator.random_state is None:
-            generator.set_params(random_state=self.seed_)
-        return generator.fit(X)
 
     def _rows(self, values: np.ndarray) -> Rows:
         """Rows as the head's model takes them: completed first where ``strategy="single"``."""
@@ -217,9 +179,6 @@ class LatentLabelEstimator(HeadEstimator):
         return source.codec_.restore(X, source._finite(filled))
 
     # ---- files --------------------------------------------------------------------------
-
-    def _parts(self) -> dict[str, Any]:
-        return {"generator": self.generator_}
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, _ = super()._state()

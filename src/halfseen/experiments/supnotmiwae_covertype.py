@@ -40,6 +40,7 @@ from halfseen.experiments.supervised import (
     probabilities,
     sup,
 )
+from halfseen.methods.completed import CompletedClassifier
 from halfseen.methods.filled import FilledClassifier
 from halfseen.methods.sup_miwae import SupMIWAEClassifier
 from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier
@@ -112,6 +113,18 @@ def _boosting(task: Split, seed: int) -> Any:
     return HistGradientBoostingClassifier(random_state=seed)
 
 
+def _slow_boosting(task: Split, seed: int) -> Any:
+    return HistGradientBoostingClassifier(learning_rate=0.05, max_iter=300, random_state=seed)
+
+
+def _completed(task: Split, seed: int) -> CompletedClassifier:
+    return CompletedClassifier(
+        estimator=_slow_boosting(task, seed),
+        generator=task.generator("not-miwae", seed),
+        random_state=seed,
+    )
+
+
 def _latent(method: type, generator: str, **settings: Any) -> Run:
     return probabilities(sup(method, generator, **settings))
 
@@ -154,6 +167,12 @@ ROWS = (
         published=_published(0.5445, 0.7844),
     ),
     Row("hgb", "histogram gradient boosting with NaN", probabilities(_boosting)),
+    Row("hgb-slow", "the same, 300 rounds at rate 0.05", probabilities(_slow_boosting)),
+    Row(
+        "completed",
+        "boosting, 300 rounds at rate 0.05, on 10 draws of not-MIWAE",
+        probabilities(_completed),
+    ),
     Row(
         "channels",
         "channels: cells, constants, mask",

@@ -1,0 +1,63 @@
+"""Estimators that complete rows before they look at them: the imputer inside."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sklearn.base import clone
+
+from halfseen.errors import SettingError
+from halfseen.estimators.labelled import LabelEstimator
+from halfseen.estimators.latent import LatentImputer
+
+__all__ = ["GeneratorEstimator"]
+
+
+class GeneratorEstimator(LabelEstimator):
+    """Base of what predicts labels from completions of a latent imputer, the generator."""
+
+    #: Name of the method that completes rows where ``generator`` is None.
+    default_generator: ClassVar[str]
+
+    generator: Any
+    device: str
+
+    generator_: LatentImputer
+
+    @abstractmethod
+    def _new_generator(self, name: str) -> LatentImputer:
+        """An unfitted generator by the name on its card, or a fitted one from a file."""
+
+    def _fit_generator(self, X: Any) -> None:
+        """Set ``generator_``, and what follows from its columns."""
+        self.generator_ = self._fitted_generator(X)
+        self.codec_ = self.generator_.codec_
+        self._set_features()
+
+    def _fitted_generator(self, X: Any) -> LatentImputer:
+        """The generator: a fitted one is copied and used as it is, any other is fitted."""
+        given = self.generator
+        if type(given).__name__ == "FrozenEstimator":
+            given = given.estimator
+        if given is None or isinstance(given, (str, Path)):
+            given = self._new_generator(str(given or self.default_generator))
+        if not isinstance(given, LatentImputer):
+            raise SettingError(
+                f"Got generator={given!r}. Expected 'miwae', 'not-miwae', an imputer such as "
+                "MIWAEImputer(), or the path of a saved one."
+            )
+        if hasattr(given, "codec_"):
+            generator = copy.deepcopy(given).set_params(device=self.device)
+            if hasattr(generator, "model_"):
+                generator.model_.to(self.device)
+            return generator
+        generator = clone(given).set_params(device=self.device)
+        if generator.random_state is None:
+            generator.set_params(random_state=self.seed_)
+        return generator.fit(X)
+
+    def _parts(self) -> dict[str, Any]:
+        return {"generator": self.generator_}
