@@ -174,6 +174,41 @@ def test_atoms():
     torch.testing.assert_close(draws.mean((0, 1, 2)), ATOM.mean().flatten(), atol=0.04, rtol=0)
 
 
+def atom_gradients(value, law):
+    """Of a mean over draws, in the logit and the location."""
+    return torch.stack(torch.autograd.grad(value, [law.logit, law.rest.mu])).flatten()
+
+
+@pytest.fixture
+def atom_law():
+    parameters = [t.clone().requires_grad_() for t in (cells(-0.4, 1.2), MU)]
+    return AtomLaw(parameters[0], GaussianLaw(parameters[1], SIGMA), ATOM.atom)
+
+
+@pytest.mark.parametrize("sampler", ["mean", "straight-through"])
+def test_what_stands_in_for_an_atom_has_the_gradient_of_the_mean(atom_law, sampler):
+    """The rest of the law is reparameterised, and must be counted once."""
+    source = noise(200_000)
+    x = atom_law.draw(source)
+    soft = atom_law.soft(x, sampler, source)
+    if sampler == "straight-through":
+        torch.testing.assert_close(soft, x)
+    found = atom_gradients(soft.mean(1).sum(), atom_law)
+    expected = atom_gradients(atom_law.mean().sum(), atom_law)
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
+
+
+def test_the_score_of_an_atom_leaves_the_rest_to_its_draws(atom_law):
+    """E x^2 of an atom beside a Gaussian, in closed form."""
+    x = atom_law.draw(noise(400_000))
+    signal = (x**2).detach() * atom_law.log_choice(x.detach())
+    found = atom_gradients((x**2 + signal).mean(1).sum(), atom_law)
+    share = torch.sigmoid(atom_law.logit)
+    second = atom_law.rest.mu**2 + SIGMA**2
+    exact = (share * atom_law.atom**2 + (1 - share) * second).sum()
+    torch.testing.assert_close(found, atom_gradients(exact, atom_law), atol=0.03, rtol=0)
+
+
 def test_counts_have_probabilities_that_add_up():
     shift, scale = torch.tensor([1.2]).double(), torch.tensor([0.8]).double()
     law = RoundedLogLaw(cells(0.3), cells(0.9), shift, scale)

@@ -162,9 +162,11 @@ class AtomLaw(Law):
         if sampler == "relaxed":
             u = noise.uniform(self.logit.shape[-1])
             share = torch.sigmoid((self.logit + torch.logit(u)) / RELAXATION)
-        mean = share * self.atom + (1 - share) * rest
-        # The value of x itself has a gradient where it is a draw of the rest.
-        return mean if sampler != "straight-through" else x + mean - mean.detach()
+        if sampler != "straight-through":
+            return share * self.atom + (1 - share) * rest
+        # Only the choice needs a stand-in: where x is a draw of the rest it has its gradient.
+        mean = share * self.atom + (1 - share) * rest.detach()
+        return x + mean - mean.detach()
 
     def nodes(self, n: int = 32) -> tuple[Tensor, Tensor]:
         """Nodes of the rest and the atom."""
