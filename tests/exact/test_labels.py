@@ -278,6 +278,21 @@ def test_the_score_function_is_unbiased():
     torch.testing.assert_close(found, exact, atol=1e-9, rtol=1e-7)
 
 
+def proposal_gradient(gradient, sampler):
+    model, term, batch, z, outcomes = choice_case()
+    full = LatentModel(2, model.proposal, model.observation, {"label": term}, gradient, sampler)
+    losses = named_losses(full(batch, Scripted(z, outcomes[6])), torch.zeros(1).double(), 1)
+    weights = list(model.proposal.out.parameters())
+    return torch.cat([g.flatten() for g in torch.autograd.grad(sum(losses.values()), weights)])
+
+
+@pytest.mark.parametrize("sampler", ["score", "straight-through"])
+def test_doubly_reparameterised_proposals_where_choices_teach(sampler):
+    """Its second step moves the score of z into paths; the score of a choice has none."""
+    total, other = (proposal_gradient(gradient, sampler) for gradient in ("total", "dreg"))
+    assert torch.allclose(total, other) == (sampler == "score")
+
+
 @pytest.mark.parametrize("sampler", ["dropped", "straight-through"])
 def test_other_samplers_are_as_biased_as_they_are_known_to_be(sampler):
     found, exact = mean_gradient(sampler)

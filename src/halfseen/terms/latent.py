@@ -71,7 +71,8 @@ class LatentModel(nn.Module):
     gradient : {"total", "stl", "dreg"}
         How the proposal learns: the total derivative; without the score term of the proposal
         ("sticking the landing", Roeder et al. 2017); or doubly reparameterised (Tucker et al.
-        2019).
+        2019), but for weights that saw sampled choices under ``sampler="score"``, which take
+        the total derivative.
     sampler : {"score", "dropped", "straight-through", "relaxed", "mean"}
         How terms that look at sampled choices (categories, pixels, repeated values) teach the
         decoder: by the score function with a leave-one-out baseline, which is unbiased; not at
@@ -122,7 +123,10 @@ class LatentModel(nn.Module):
         out = Weighted(addends, z, completion)
         if self.sampler == "score" and completion.in_weight and torch.is_grad_enabled():
             out.log_choice = completion.log_choice()
-        if self.gradient == "dreg" and z.requires_grad:
+        if self.gradient == "dreg" and out.log_choice is not None:
+            # Its second step needs all that a weight saw to be a smooth function of z.
+            addends["proposal"] = -law.log_prob(z)
+        elif self.gradient == "dreg" and z.requires_grad:
             share = torch.softmax(out.log_w.detach(), 1)[..., None]
             z.register_hook(lambda g: g * share)
         return out
