@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
 # Fewest labelled rows of which some are held out.
 ENOUGH = 60
 TEMPERATURES = [0.5 * 1.06**i for i in range(32)]
+# Spread of a normal prior on the log of the temperature: a few rows say little about it.
+LOG_TEMPERATURE_SPREAD = 0.2
 
 
 class Outlook(NamedTuple):
@@ -247,17 +250,27 @@ class LabelFit:
         assert self.held.y is not None
         return outlook.log_label(self.objective.law, self.held.y)
 
+    def _mean(self, log_p: Tensor) -> Tensor:
+        """Mean of a score of held-out rows (..., B), each as often as its label counts."""
+        assert self.held is not None
+        assert self.held.y is not None
+        count = self.objective.law.count(self.held.y)
+        return (log_p * count).sum(-1) / count.sum().clamp_min(1e-12)
+
     def _score(self) -> Tensor:
         """Mean log p(y | x_obs) of held-out rows for each member."""
-        return self._log_label(self._look()).mean(-1)
+        return self._mean(self._log_label(self._look()))
 
     def _calibrate(self) -> None:
-        """Choose the temperature under which held-out labels are most probable."""
+        """Choose the temperature that is most probable given held-out labels."""
+        assert self.held is not None
         temperature, outlook = self.objective.law.temperature, self._look()
         scores = []
         for candidate in TEMPERATURES:
             temperature.fill_(candidate)
-            scores.append(log_mean_exp(self._log_label(outlook), 0).mean())
+            evidence = self._mean(log_mean_exp(self._log_label(outlook), 0)) * len(self.held)
+            prior = -0.5 * (math.log(candidate) / LOG_TEMPERATURE_SPREAD) ** 2
+            scores.append(evidence + prior)
         temperature.fill_(TEMPERATURES[int(torch.stack(scores).argmax())])
 
 

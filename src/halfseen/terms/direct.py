@@ -33,10 +33,10 @@ class DirectModel(nn.Module):
         return self.network(beside(self.inputs(batch.x, batch.shown), batch.extra))
 
     def log_label(self, batch: Batch) -> Tensor:
-        """Log p(y | x_obs, s) of labelled rows, 0 elsewhere: shape (M, B)."""
+        """Log p(y | x_obs, s) of labelled rows, as often as they count: shape (M, B)."""
         assert batch.y is not None
         assert batch.labelled is not None
-        log_p = self.law.log_prob(self(batch), batch.y)[:, 0]
+        log_p = self.law.log_prob(self(batch), batch.y)[:, 0] * self.law.count(batch.y)
         return torch.where(batch.labelled > 0, log_p, torch.zeros_like(log_p))
 
     def answer(self, batch: Batch) -> Tensor:

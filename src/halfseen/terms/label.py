@@ -39,6 +39,10 @@ class LabelLaw(nn.Module, ABC):
     def log_prob(self, raw: Tensor, y: Tensor) -> Tensor:
         """Log p(y | x) from raw outputs (..., B, n_raw) and labels (B,): shape (..., B)."""
 
+    def count(self, y: Tensor) -> Tensor:
+        """How often labels (B,) count as observed, shape (B,); once each by default."""
+        return torch.ones_like(y)
+
     @abstractmethod
     def answer(self, raw: Tensor) -> Tensor:
         """Parameters of the law, shape (..., n_answers)."""
@@ -56,7 +60,7 @@ class ClassLaw(LabelLaw):
     n_classes : int
         C.
     weight : Tensor of shape (C,), optional
-        How often a label of each class counts as observed; log p(y | x) is multiplied by it.
+        How often a label of each class counts as observed.
 
     Examples
     --------
@@ -73,10 +77,14 @@ class ClassLaw(LabelLaw):
         self.register_buffer("weight", torch.ones(n_classes) if weight is None else weight)
 
     def log_prob(self, raw: Tensor, y: Tensor) -> Tensor:
-        """Log-probability of the classes with codes y, times the weight of each."""
+        """Log-probability of the classes with codes y."""
         log_p = torch.log_softmax(raw / self.temperature, -1)
         code = y.long().expand(raw.shape[:-1])[..., None]
-        return log_p.gather(-1, code)[..., 0] * self.weight[y.long()]
+        return log_p.gather(-1, code)[..., 0]
+
+    def count(self, y: Tensor) -> Tensor:
+        """Weights of the classes with codes y."""
+        return self.weight[y.long()]
 
     def answer(self, raw: Tensor) -> Tensor:
         """Class probabilities (..., C)."""
@@ -123,7 +131,9 @@ class NumberLaw(LabelLaw):
 
 
 class LabelTerm(Term):
-    """log p(y | x_obs, x_mis,k) in a weight; rows without a label add nothing.
+    """log p(y | x_obs, x_mis,k) in a weight, times how often the label counts.
+
+    Rows without a label add nothing.
 
     Parameters
     ----------
@@ -143,6 +153,7 @@ class LabelTerm(Term):
             return None
         completion.in_weight = True
         log_p = self.law.log_prob(self.raw(completion.features, batch), batch.y)
+        log_p = log_p * self.law.count(batch.y)
         return torch.where(batch.labelled > 0, log_p, torch.zeros_like(log_p))
 
     def answer(self, completion: Completion) -> Tensor:
