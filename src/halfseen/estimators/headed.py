@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.label_fitting import LabelFit, Objective
 from halfseen.estimators.labelled import LabelEstimator, as_numpy
+from halfseen.estimators.targets import Target
 from halfseen.nn.heads import PiecewiseLinear, make_head
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw
@@ -25,6 +26,7 @@ __all__ = ["HeadEstimator"]
 
 # Rows at a time that a head answers which stands alone.
 DIRECT_ROWS = 4096
+SCHEDULES = ("one-cycle", "cosine", "constant")
 
 
 class HeadEstimator(LabelEstimator):
@@ -71,6 +73,24 @@ class HeadEstimator(LabelEstimator):
 
     # ---- fitting ------------------------------------------------------------------------
 
+    def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
+        self._check_training()
+        return super()._fit_target(X, y, target)
+
+    def _check_training(self) -> None:
+        """Settings that nothing else would refuse."""
+        _expect("schedule", self.schedule, self.schedule in SCHEDULES, f"one of {SCHEDULES}")
+        share = self.validation_fraction
+        _expect("validation_fraction", share, 0 <= share < 1, "a number in [0, 1)")
+        for name, least in {"batch_size": 1, "n_bins": 0}.items():
+            value = getattr(self, name)
+            _expect(name, value, value >= least, f"a whole number of at least {least}")
+        if self.patience is not None and share == 0:
+            raise SettingError(
+                f"Got patience={self.patience} and validation_fraction=0. Patience needs rows "
+                "that are held out."
+            )
+
     def _choose_indicators(self, values: np.ndarray) -> None:
         """Columns of the table (n, p) whose holes the head is shown.
 
@@ -103,7 +123,7 @@ class HeadEstimator(LabelEstimator):
             activation=self.activation,
             dropout=self.dropout,
             shape=shape,
-            encoding=self._encoding() if self.n_bins and shape is None else None,
+            encoding=self._encoding() if self._has_bins else None,
         )
 
     def _encoding(self) -> PiecewiseLinear:
@@ -114,12 +134,19 @@ class HeadEstimator(LabelEstimator):
 
     def _choose_bins(self, rows: Rows) -> None:
         """Edges of bins with equal shares of the seen cells, in model units: (c, n_bins + 1)."""
-        levels = np.linspace(0, 1, self.n_bins + 1)
-        x = np.where((rows.s > 0).cpu().numpy(), rows.x.cpu().numpy(), np.nan)
-        numeric = x[:, self._spec.where(*NUMERIC)]
-        self.edges_ = (
-            np.nanquantile(numeric, levels, axis=0).T if self.n_bins else np.zeros((0, 1))
-        )
+        numeric = self._spec.where(*NUMERIC) if self._has_bins else []
+        self.edges_ = np.zeros((len(numeric), self.n_bins + 1))
+        x, seen = rows.x.cpu().numpy(), (rows.s > 0).cpu().numpy()
+        for i, j in enumerate(numeric):
+            # A column that none of these rows shows has bins without a width.
+            cells = x[seen[:, j], j] if seen[:, j].any() else np.zeros(1)
+            self.edges_[i] = np.quantile(cells, np.linspace(0, 1, self.n_bins + 1))
+
+    @property
+    def _has_bins(self) -> bool:
+        """Whether there are numbers that the head may see in bins: pixels are not."""
+        spec = self._spec
+        return self.n_bins > 0 and spec.shape is None and bool(spec.where(*NUMERIC))
 
     def _fit_head(self, objective: Objective, rows: Rows, unlabelled: bool) -> None:
         """Train what requires a gradient; rows without a label teach if ``unlabelled``."""
@@ -195,4 +222,9 @@ class HeadEstimator(LabelEstimator):
         super()._set_state(facts, tensors)
         self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
         self.indicated_ = [int(j) for j in facts["indicated"]]
-        self.edges_ = np.asarray(facts["edges"], dtype=float)
+        self.edges_ = np.asarray(facts["edges"], dtype=float).reshape(-1, self.n_bins + 1)
+
+
+def _expect(name: str, value: Any, holds: bool, what: str) -> None:
+    if not holds:
+        raise SettingError(f"Got {name}={value!r}. Expected {what}.")
