@@ -108,3 +108,10 @@ def test_numbers_of_any_container():
 
 def test_a_number_that_never_varies_has_unit_scale():
     assert NumberTarget().fit([3.0, 3.0]).encode([3.0, 4.0]).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e160, 1e300])
+def test_numbers_whose_squares_are_no_floats(size):
+    target = NumberTarget().fit(np.array([1.0, 2.0, 3.0]) * size)
+    expected = np.array([-1.0, 0.0, 1.0]) * np.sqrt(1.5)
+    np.testing.assert_allclose(target.encode(np.array([1, 2, 3]) * size), expected, atol=1e-12)

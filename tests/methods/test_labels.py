@@ -17,7 +17,7 @@ from halfseen import (
     SupNotMIWAEClassifier,
     load,
 )
-from halfseen.errors import SettingError
+from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.methods.filled import FilledClassifier, FilledRegressor
 from halfseen.testing import small_estimator
@@ -184,6 +184,21 @@ def test_labels_change_what_is_imputed():
     assert abs(model.impute(holed)[0, 0]) < 0.5
     # The label is in no weight of a prediction: there it is not even known.
     np.testing.assert_allclose(model.predict_proba(holed[:1])[0], [0.5, 0.5], atol=0.2)
+
+
+def test_labels_beside_other_rows_are_refused(X, y, imputer):
+    model = small_estimator(SupMIWAEClassifier, generator=imputer, random_state=0).fit(X, y)
+    with pytest.raises(SettingError, match="Got 5 rows in X and 80 labels in y"):
+        model.impute(X[:5], y)
+
+
+def test_a_completion_that_is_no_number_is_no_zero(X, y, imputer, monkeypatch):
+    """A head would see the mean in its place, and answer as if all were well."""
+    model = small_estimator(SupMIWAEClassifier, generator=imputer, strategy="single")
+    model.fit(X, y)
+    monkeypatch.setattr(MIWAEImputer, "_complete", lambda self, values: values)
+    with pytest.raises(TrainingError, match="no finite answer"):
+        model.predict_proba(X)
 
 
 def test_intervals_hold_their_share_and_units():

@@ -15,7 +15,7 @@ from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.base import TableEstimator
 from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 
-__all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator"]
+__all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator", "check_lengths"]
 
 # Completions whose mixture gives the quantiles of a number.
 N_QUANTILE_DRAWS = 400
@@ -46,11 +46,7 @@ class LabelEstimator(TableEstimator):
 
     def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
         numbers = target.fit(y).encode(y)
-        n = _n_rows(X)
-        if n != len(numbers):
-            raise SettingError(
-                f"Got {n} rows in X and {len(numbers)} labels in y. Expected one label a row."
-            )
+        check_lengths(_n_rows(X), len(numbers))
         self.target_ = target
         name = getattr(y, "name", None)
         self.target_name_ = name if isinstance(name, str) else None
@@ -250,6 +246,14 @@ def _mixture_quantiles(mu: np.ndarray, sigma: np.ndarray, levels: np.ndarray) ->
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         out[:, i] = 0.5 * (low + high)
     return out
+
+
+def check_lengths(n_rows: int, n_labels: int) -> None:
+    """Refuse labels that are not one per row."""
+    if n_rows != n_labels:
+        raise SettingError(
+            f"Got {n_rows} rows in X and {n_labels} labels in y. Expected one label a row."
+        )
 
 
 def _n_rows(X: Any) -> int:

@@ -19,7 +19,12 @@ from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
-from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor, as_numpy
+from halfseen.estimators.labelled import (
+    IncompleteClassifier,
+    IncompleteRegressor,
+    as_numpy,
+    check_lengths,
+)
 from halfseen.estimators.latent import LatentImputer
 from halfseen.nn.inputs import ZeroFill
 from halfseen.terms.completion import SAMPLERS
@@ -67,7 +72,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
     def _rows(self, values: np.ndarray) -> Rows:
         """Rows as the head's model takes them: completed first where ``strategy="single"``."""
         if self.strategy == "single" and values.shape[1]:
-            values = np.where(np.isnan(values), self.generator_._complete(values), values)
+            completed = self.generator_._complete(values)
+            values = self._finite(np.where(np.isnan(values), completed, values))
         if not values.shape[1]:
             return Rows.from_values(values, self.device)
         return self.generator_._rows(values)
@@ -161,7 +167,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
             The columns of fit.
         y : array-like of shape (n,), optional
             Labels, NaN or None where unknown. With them the weights hold log p(y | x), and the
-            answers are averages of sampled cells.
+            answers are averages of sampled cells; with ``strategy="single"`` there are no
+            weights, and labels change nothing.
 
         Returns
         -------
@@ -172,8 +179,9 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         if y is None or self._is_direct:
             return self.generator_.transform(X)
         source = self.generator_
-        encoded = source._encode(X)
-        rows = self._table_rows(encoded.values).with_labels(self.target_.encode(y))
+        encoded, labels = source._encode(X), self.target_.encode(y)
+        check_lengths(len(encoded.values), len(labels))
+        rows = self._table_rows(encoded.values).with_labels(labels)
         means = self._label_answers().answers.means(rows)[0]
         filled = source._full(source._from_features(means))
         return source.codec_.restore(X, source._finite(filled))

@@ -134,8 +134,10 @@ class NumberTarget(Target):
         known = numbers[~np.isnan(numbers)]
         if not known.size:
             raise SettingError("Got y without any number. Expected one for some of the rows.")
-        self.shift = float(known.mean())
-        spread = float(known.std())
+        # In units of the largest one, squares neither overflow nor vanish.
+        largest = float(np.abs(known).max()) or 1.0
+        self.shift = largest * float((known / largest).mean())
+        spread = largest * float((known / largest).std())
         self.scale = spread if spread > 0 else 1.0
         return self
 
