@@ -134,10 +134,10 @@ class NumberTarget(Target):
         known = numbers[~np.isnan(numbers)]
         if not known.size:
             raise SettingError("Got y without any number. Expected one for some of the rows.")
-        # In units of the largest one, squares neither overflow nor vanish.
-        largest = float(np.abs(known).max()) or 1.0
-        self.shift = largest * float((known / largest).mean())
-        spread = largest * float((known / largest).std())
+        # In units of a power of two, an exact change, squares neither overflow nor vanish.
+        unit = float(np.ldexp(1.0, int(np.frexp(np.abs(known).max())[1]) - 1))
+        self.shift = unit * float((known / unit).mean())
+        spread = unit * float((known / unit).std())
         self.scale = spread if spread > 0 else 1.0
         return self
 
