@@ -17,8 +17,9 @@ from halfseen import (
     SupNotMIWAEClassifier,
     load,
 )
-from halfseen.errors import SettingError, TrainingError
+from halfseen.errors import FileFormatError, SettingError, TrainingError
 from halfseen.estimators.label_answers import LabelAnswers
+from halfseen.mechanisms import SelfMasking
 from halfseen.methods.filled import FilledClassifier, FilledRegressor
 from halfseen.testing import small_estimator
 from halfseen.testing.tables import same_bits, some_frame, some_labels, some_table
@@ -368,3 +369,28 @@ def test_a_mechanism_of_the_generator_is_kept(X, y):
     assert equal(before, tensors(generator.model_))
     assert {"label", "mechanism"} <= set(model.model_.terms)
     assert model.generator_.mechanism_ is not generator.mechanism_
+
+
+class OwnMechanism(SelfMasking):
+    """A mechanism that no file can name."""
+
+
+def test_a_mechanism_of_the_users_own_is_told_again(X, y, tmp_path):
+    generator = small_estimator(NotMIWAEImputer, mechanism=OwnMechanism("high"), random_state=0)
+    weight = {label: np.int64(2) for label in np.unique(y)}
+    model = small_estimator(
+        SupNotMIWAEClassifier, generator=generator, class_weight=weight, random_state=0
+    )
+    model.fit(X, y).save(tmp_path / "m.halfseen")
+    with pytest.raises(SettingError, match="generator__mechanism=OwnMechanism"):
+        load(tmp_path / "m.halfseen")
+    again = load(tmp_path / "m.halfseen", generator__mechanism=OwnMechanism("high"))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert isinstance(again.generator.mechanism, OwnMechanism)
+    assert again.class_weight == weight
+    with pytest.raises(FileFormatError, match="other__mechanism"):
+        load(
+            tmp_path / "m.halfseen",
+            generator__mechanism=OwnMechanism("high"),
+            other__mechanism=OwnMechanism("high"),
+        )

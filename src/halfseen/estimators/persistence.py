@@ -82,7 +82,8 @@ def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, 
     methods : mapping of str to class
         The methods that may be made.
     overrides : mapping
-        Arguments that the file cannot hold, such as a mechanism written by the user.
+        Arguments that the file cannot hold, such as a mechanism written by the user; one of an
+        estimator inside has its name in front, as in ``generator__mechanism``.
     """
     header, tensors = _open(path)
     try:
@@ -101,11 +102,17 @@ def _make(
     tensors: Mapping[str, Any],
     methods: Mapping[str, type],
     overrides: Mapping[str, Any],
+    prefix: str = "",
 ) -> Any:
-    """Inverse of :func:`_describe`."""
+    """Inverse of :func:`_describe`; ``prefix`` is what arguments of ``load`` begin with."""
     method = _method(header.get("method"), methods)
-    params = {k: _unpack(k, v, methods, overrides) for k, v in header["params"].items()}
-    estimator = method(**{**params, **overrides})
+    nested = {k for name in header["parts"] for k in overrides if k.startswith(f"{name}__")}
+    given = {k: value for k, value in overrides.items() if k not in nested}
+    params = {
+        k: given[k] if k in given else _unpack(prefix + k, v, methods, _inside(overrides, k))
+        for k, v in header["params"].items()
+    }
+    estimator = method(**{**params, **given})
     estimator.codec_ = codec_from_json(header["codec"])
     estimator._set_features()
     own = dict(tensors)
@@ -113,9 +120,17 @@ def _make(
         inner = {
             k.removeprefix(f"{name}/"): own.pop(k) for k in tensors if k.startswith(f"{name}/")
         }
-        setattr(estimator, f"{name}_", _make(part, inner, methods, {}))
+        place = f"{prefix}{name}__"
+        made = _make(part, inner, methods, _inside(overrides, name), place)
+        setattr(estimator, f"{name}_", made)
     estimator._set_state(header["facts"], own)
     return estimator
+
+
+def _inside(overrides: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Those of the estimator called ``name``."""
+    start = f"{name}__"
+    return {k.removeprefix(start): v for k, v in overrides.items() if k.startswith(start)}
 
 
 def _method(name: Any, methods: Mapping[str, type]) -> type:
@@ -176,6 +191,8 @@ def _pack(value: Any) -> Any:
         return {"estimator": type(value).__name__, "settings": settings}
     if isinstance(value, nn.Module):
         return {"network": type(value).__name__}
+    if isinstance(value, Mapping):
+        return {key: _pack(item) for key, item in value.items()}
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     return list(value) if isinstance(value, tuple) else value
@@ -184,16 +201,15 @@ def _pack(value: Any) -> Any:
 def _unpack(
     name: str, value: Any, methods: Mapping[str, type], overrides: Mapping[str, Any]
 ) -> Any:
-    """Inverse of :func:`_pack`."""
-    if name in overrides:
-        return overrides[name]
+    """Inverse of :func:`_pack` for the argument ``name``, with overrides of what is inside."""
     if isinstance(value, dict) and set(value) == {"mechanism", "settings"}:
         return _unpack_mechanism(name, value)
     if isinstance(value, dict) and set(value) == {"estimator", "settings"}:
-        settings = value["settings"].items()
-        return _method(value["estimator"], methods)(
-            **{k: _unpack(k, v, methods, {}) for k, v in settings}
-        )
+        settings = {
+            k: overrides[k] if k in overrides else _unpack(f"{name}__{k}", v, methods, {})
+            for k, v in value["settings"].items()
+        }
+        return _method(value["estimator"], methods)(**settings)
     if isinstance(value, dict) and set(value) == {"pairs"}:
         return dict(value["pairs"])
     if isinstance(value, dict) and set(value) == {"network"}:

@@ -57,7 +57,8 @@ def load(path: str | Path, **overrides: Any) -> Any:
     path : str or Path
         The file.
     **overrides
-        Constructor arguments that a file cannot hold, such as a mechanism of your own.
+        Constructor arguments that a file cannot hold, such as a mechanism of your own; those of
+        an estimator inside as ``generator__mechanism``.
 
     Returns
     -------
