@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from labels import labels
 from report import read, report
 
 HERE = Path(__file__).resolve().parent
@@ -72,9 +73,10 @@ def main() -> None:
     short = whole.split("CRPS of hidden")[0].strip()
     fast = speed()
     more = "Spread of the draws, coverage and the rest: [docs/results.md](docs/results.md)."
-    block = "\n\n".join([START, self_masking(), short, fast, more, END])
+    told = labels()
+    block = "\n\n".join([START, self_masking(), short, told, fast, more, END])
     README.write_text(head + block + tail)
-    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole, fast]) + "\n")
+    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole, told, fast]) + "\n")
 
 
 def self_masking() -> str:

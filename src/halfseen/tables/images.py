@@ -185,6 +185,11 @@ class ImageCodec:
                 f"Got images of shape {pixels.shape[1:]} (channels, height, width). Expected "
                 f"{self.spec.shape}, as in fit: convert, crop or resize them."
             )
+        if not len(pixels):
+            raise ValueError(
+                f"Found array with 0 sample(s) (shape={pixels.shape}) while a minimum of 1 is "
+                "required."
+            )
         return pixels
 
 

@@ -1,0 +1,80 @@
+"""Markdown of the experiments with labels and faces, from committed results."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from halfseen.experiments import all_experiments
+from halfseen.experiments.report import summary
+from halfseen.experiments.runner import read_lines
+
+RESULTS = Path(__file__).resolve().parent / "results"
+NAMES = (
+    "supnotmiwae-covertype",
+    "supnotmiwae-wine",
+    "supmiwae-mnist",
+    "supmiwae-toys",
+    "notmiwae-celeba",
+)
+INTRODUCTION = """\
+Labels learned and predicted with holes in the rows, by short budgets that are equal for all rows of
+a table (`halfseen reproduce NAME --quick`). Means over seeds ± standard error."""
+
+
+def labels() -> str:
+    """All of these experiments that have results."""
+    parts = [INTRODUCTION]
+    for name in NAMES:
+        records = [r for r in read_lines(RESULTS / f"{name}.jsonl") if "error" not in r]
+        if records:
+            parts += _experiment(name, records)
+    return "\n\n".join(parts)
+
+
+def _experiment(name: str, records: list[dict]) -> list[str]:
+    experiment = all_experiments()[name]
+    found = summary(experiment, records)
+    titles = {metric.name: metric.label for metric in experiment.metrics}
+    parts = [f"**{experiment.title}** (`{name}`; {found['units'].iloc[0]})"]
+    if found["table"].nunique() == 1:
+        return [*parts, _by_metric(found, titles)]
+    for metric, part in found.groupby("metric", sort=False):
+        parts.append(_by_table(part, titles[str(metric)]))
+    return parts
+
+
+def _by_metric(found: pd.DataFrame, titles: dict[str, str]) -> str:
+    """One table: rows by metrics."""
+    metrics = list(dict.fromkeys(found["metric"]))
+    lines = ["| method | seeds | " + " | ".join(titles[m] for m in metrics) + " |"]
+    lines.append("|---|---|" + "---|" * len(metrics))
+    for label, part in found.groupby("label", sort=False):
+        by = part.set_index("metric")
+        cells = [_cell(by.loc[m]) if m in by.index else "-" for m in metrics]
+        lines.append(f"| {label} | {by['runs'].max()} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _by_table(found: pd.DataFrame, title: str) -> str:
+    """Rows by tables, for one metric."""
+    tables = list(dict.fromkeys(sorted(found["table"])))
+    lines = [f"| {title} | seeds | " + " | ".join(tables) + " |"]
+    lines.append("|---|---|" + "---|" * len(tables))
+    for label, part in found.groupby("label", sort=False):
+        by = part.set_index("table")
+        cells = [_cell(by.loc[t]) if t in by.index else "-" for t in tables]
+        lines.append(f"| {label} | {by['runs'].max()} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(line: pd.Series) -> str:
+    published = "" if math.isnan(line["published"]) else f" ({line['published']:.3f})"
+    error = "" if math.isnan(line["error"]) else f" ± {line['error']:.3f}"
+    return f"{line['value']:.3f}{error}{published}"
+
+
+if __name__ == "__main__":
+    print(labels())
