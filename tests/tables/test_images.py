@@ -118,6 +118,8 @@ def test_other_images_than_those_of_fit_are_refused():
             codec.encode(other)
     with pytest.raises(ValueError, match="2 axes"):
         codec.encode(np.zeros((2, 9)))
+    with pytest.raises(ValueError, match=r"shape \(0, 1, 3, 3\). Expected at least one image"):
+        codec.encode(FLOATS[:0])
     with pytest.raises(ValueError, match=r"Expected \(2, 9\), a row per image"):
         codec.restore(FLOATS, np.zeros((2, 8)))
     with pytest.raises(ValueError, match="infinite filled"):

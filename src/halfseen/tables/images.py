@@ -89,10 +89,6 @@ class ImageCodec:
                 f"Got kinds={dict(kinds)!r} with images. Expected None: all pixels are numbers."
             )
         pixels = _pixels(images)
-        if 0 in pixels.shape:
-            raise ValueError(
-                f"Got images of shape {pixels.shape}. Expected at least one image and one pixel."
-            )
         if np.isnan(pixels).all():
             raise ColumnError(
                 f"Got {len(pixels)} images of which no pixel is seen. Expected some that are."
@@ -117,6 +113,8 @@ class ImageCodec:
         ------
         ColumnError
             When channels, height or width differ from those of fit.
+        TypeError, ValueError
+            As in :meth:`fit`.
         """
         pixels = self._open(images)
         values = pixels.reshape(len(pixels), -1).astype(np.float64)
@@ -185,11 +183,6 @@ class ImageCodec:
                 f"Got images of shape {pixels.shape[1:]} (channels, height, width). Expected "
                 f"{self.spec.shape}, as in fit: convert, crop or resize them."
             )
-        if not len(pixels):
-            raise ValueError(
-                f"Found array with 0 sample(s) (shape={pixels.shape}) while a minimum of 1 is "
-                "required."
-            )
         return pixels
 
 
@@ -215,6 +208,10 @@ def _pixels(images: Any) -> np.ndarray:
             f"Got an array with {images.ndim} axes, of shape {tuple(images.shape)}. Expected "
             "images of shape (n, channels, height, width): "
             + ("add the channel axis, images[:, None]." if images.ndim == 3 else "reshape it.")
+        )
+    if 0 in images.shape:
+        raise ValueError(
+            f"Got images of shape {tuple(images.shape)}. Expected at least one image and one pixel."
         )
     pixels = _to_numpy(images) if isinstance(images, Tensor) else np.asarray(images)
     if np.isinf(pixels).any():
