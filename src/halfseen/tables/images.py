@@ -211,7 +211,8 @@ def _pixels(images: Any) -> np.ndarray:
         )
     if 0 in images.shape:
         raise ValueError(
-            f"Got images of shape {tuple(images.shape)}. Expected at least one image and one pixel."
+            f"Got images of shape {tuple(images.shape)}. Expected at least one image and one "
+            "pixel."
         )
     pixels = _to_numpy(images) if isinstance(images, Tensor) else np.asarray(images)
     if np.isinf(pixels).any():
