@@ -101,6 +101,25 @@ def test_new_tables_may_have_no_target_and_another_order(table, tmp_path):
     pd.testing.assert_frame_equal(some, whole.iloc[:5], rtol=1e-5)
 
 
+def test_words_that_look_like_numbers_stay_words(tmp_path):
+    """A code with letters in training, of which a small new table happens to have none."""
+    codes = ["007", "0120", "B5"]
+    lines = ["code,y", *(f"{codes[i % 3]},{'ab'[i % 3 == 0]}" for i in range(90))]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    model = trained(path, "y", *QUICK)
+    answers = []
+    for name, some in (("digits", [1, 2, 1]), ("letters", [1, 2, 3])):
+        new, out = tmp_path / f"{name}.csv", tmp_path / f"{name}-out.csv"
+        new.write_text("\n".join([lines[0], *(lines[i] for i in some)]) + "\n", encoding="utf-8")
+        result = run("predict", model, new, "-o", out)
+        assert result.exit_code == 0
+        assert "not seen in fit" not in result.output
+        answers.append(rows_of(out)[1:3])
+    assert answers[0] == answers[1]
+    assert answers[0][0] != answers[0][1]
+
+
 def test_rows_without_a_label_are_no_class(table):
     model = trained(table, "grade", "--ignore", "id", *QUICK)
     assert load(model).classes_.tolist() == ["old", "young"]

@@ -151,7 +151,7 @@ def predictions(
         raise ColumnError(f"{job.path} lacks columns {absent[:5]}, which the model looks at.")
     looked_at = {*names, estimator.target_name_}
     carried = [name for name in table.column_names if name not in looked_at]
-    answers = _answers(estimator, table.select(names), interval)
+    answers = _answers(estimator, _as_trained(estimator.codec_, job), interval)
     both = [name for name in carried if name in answers]
     if both:
         raise ColumnError(f"{job.path} has a column {both[0]!r}, as OUT will have. Rename it.")
@@ -161,6 +161,28 @@ def predictions(
     columns = {name: front.column(name) for name in carried}
     columns |= {name: pa.array(values) for name, values in answers.items()}
     return pa.table(columns), job.source.delimiter if same else None
+
+
+def _as_trained(codec: Any, job: Job) -> pa.Table:
+    """The columns that a model looks at; words stay words where all of them look like numbers."""
+    import pyarrow.compute as pc
+
+    table = job.source.table.select(list(codec.spec.names))
+    if job.source.text is None:
+        return table
+    for place, name in enumerate(codec.spec.names):
+        words = any(isinstance(level, str) for level in codec.levels.get(name, []))
+        cells = table.column(name)
+        if words and not _is_text(cells.type):
+            written = job.source.text.column(name)
+            table = table.set_column(place, name, pc.if_else(cells.is_valid(), written, None))
+    return table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind)
 
 
 def _answers(estimator: Any, table: pa.Table, interval: float) -> dict[str, list[Any]]:
