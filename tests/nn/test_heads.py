@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from halfseen.errors import SettingError
-from halfseen.nn.heads import OwnHead, make_head
+from halfseen.nn.heads import OwnHead, PiecewiseLinear, make_head
 
 
 def generator():
@@ -69,3 +69,14 @@ def test_wrong_heads_are_named():
         make_head("conv", 1, 3, 2, generator())
     with pytest.raises(SettingError, match="head='deep'"):
         make_head("deep", 1, 3, 2, generator())
+
+
+def test_bins_without_a_width_have_no_slope():
+    """Half of the cells are 0.5, so that two edges are; a sampled cell lies on both."""
+    layer = PiecewiseLinear(torch.tensor([[-1.0, 0.5, 0.5, 2.0]]), [0])
+    x = torch.tensor([[0.0], [0.5], [0.6]], requires_grad=True)
+    places = layer(x)[:, 1:] + layer.share
+    torch.testing.assert_close(places[:, 1], torch.tensor([0.0, 0.0, 1.0]))
+    places.sum().backward()
+    expected = torch.tensor([[1 / 1.5], [2 / 1.5], [1 / 1.5]])
+    torch.testing.assert_close(x.grad, expected)

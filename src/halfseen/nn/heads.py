@@ -15,6 +15,8 @@ from halfseen.nn.stacked import Copies, StackedLinear, StackedMLP
 __all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "PiecewiseLinear", "make_head"]
 
 HEADS = ("mlp", "linear", "conv")
+# Bins narrower than this, in model units, teach nothing through their slope.
+STEP = 1e-3
 
 
 class PiecewiseLinear(nn.Module):
@@ -54,8 +56,11 @@ class PiecewiseLinear(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., F) to (..., F + c T)."""
-        low, width = self.edges[:, :-1], self.edges.diff(dim=-1).clamp_min(1e-6)
-        place = ((features[..., self.at, None] - low) / width).clamp(0.0, 1.0) - self.share
+        low, width = self.edges[:, :-1], self.edges.diff(dim=-1)
+        place = (features[..., self.at, None] - low) / width.clamp_min(1e-6)
+        place = place.clamp(0.0, 1.0) - self.share
+        # A value that comes back has bins without a width: steps, whose slope means nothing.
+        place = torch.where(width < STEP, place.detach(), place)
         return torch.cat([features, place.flatten(-2)], -1)
 
 
