@@ -54,6 +54,14 @@ def test_equal_rows_get_different_noise():
     assert len(set(row_keys(x, s, 0).tolist())) == 6
 
 
+def test_equal_rows_get_the_noise_of_the_row_alone_where_they_are_to_be_equal():
+    x, s = some_rows(6)
+    x[3], x[5], s[3], s[5] = x[0], x[0], s[0], s[0]
+    alone = [int(row_keys(x[i : i + 1], s[i : i + 1], 0)[0]) for i in range(6)]
+    assert row_keys(x, s, 0, apart=False).tolist() == alone
+    assert len(set(alone)) == 4
+
+
 def test_neighbours_do_not_matter():
     x, s = some_rows(50)
     whole = RowNoise(row_keys(x, s, 3), 2, 4).uniform(2)

@@ -2,7 +2,8 @@
 
 Multiple imputations need noise that is independent across rows (one shared block would make
 all rows err together), yet a row's draw must not change when other rows come or go. So each
-row's stream is keyed by a hash of its cells; equal rows of one call are told apart by count.
+row's stream is keyed by a hash of its cells; equal rows of one call are told apart by count,
+but for predictions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def _mix(v: np.ndarray) -> np.ndarray:
     return v ^ (v >> np.uint64(31))
 
 
-def row_keys(x: np.ndarray, s: np.ndarray, seed: int) -> np.ndarray:
+def row_keys(x: np.ndarray, s: np.ndarray, seed: int, *, apart: bool = True) -> np.ndarray:
     """One 64-bit key per row from its cells, its mask, its repetition and the seed.
 
     Parameters
@@ -34,6 +35,9 @@ def row_keys(x: np.ndarray, s: np.ndarray, seed: int) -> np.ndarray:
         Cells and mask, float32.
     seed : int
         The caller's seed.
+    apart : bool, default=True
+        Whether equal rows have different keys: their draws are then independent. Predictions,
+        which are to be the same for equal rows, have the same.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def row_keys(x: np.ndarray, s: np.ndarray, seed: int) -> np.ndarray:
         key = _mix(np.full(len(x), seed, np.uint64) + GOLDEN)
         for word in words.T:
             key = _mix((key ^ word) + GOLDEN)
-        return _mix(key + _repetition(key) * GOLDEN)
+        return _mix(key + (_repetition(key) if apart else np.uint64(0)) * GOLDEN)
 
 
 def _repetition(key: np.ndarray) -> np.ndarray:

@@ -88,11 +88,15 @@ class Answers:
         return torch.cat(means), torch.cat(spreads)
 
     @torch.no_grad()
-    def draws(self, rows: Rows, n_draws: int, seed: int | None = None) -> Tensor:
-        """Completions by resampling, in model units: shape (n_draws, n, p)."""
-        keys = row_keys(
-            rows.x.cpu().numpy(), rows.s.cpu().numpy(), self.seed if seed is None else seed
-        )
+    def draws(
+        self, rows: Rows, n_draws: int, seed: int | None = None, *, apart: bool = True
+    ) -> Tensor:
+        """Completions by resampling, in model units: shape (n_draws, n, p).
+
+        Those of equal rows are independent if ``apart``, and equal otherwise.
+        """
+        seed = self.seed if seed is None else seed
+        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed, apart=apart)
         out, start = [], 0
         per_member = -(-n_draws // self.n_members)
         for batch in self.parts(rows, max(self.chunk, per_member)):

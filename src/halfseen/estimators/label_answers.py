@@ -78,7 +78,7 @@ class LabelAnswers:
     @torch.no_grad()
     def draws(self, rows: Rows, n_draws: int, seed: int) -> Tensor:
         """The law's answers under resampled completions, (n_draws, n, n_answers)."""
-        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
+        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed, apart=False)
         members = self.answers.n_members
         per_member = -(-n_draws // members)
         out, start = [], 0

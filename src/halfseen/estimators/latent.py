@@ -305,7 +305,7 @@ class LatentImputer(BaseImputer):
             for start in range(0, len(values), size):
                 part = slice(start, start + size)
                 some = Rows(rows.x[part], rows.s[part])
-                rule = self._rule(answers.draws(some, N_RULE_DRAWS), decision)
+                rule = self._rule(answers.draws(some, N_RULE_DRAWS, apart=False), decision)
                 out[part, columns] = rule[:, columns]
         return out
 

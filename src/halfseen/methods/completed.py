@@ -67,7 +67,7 @@ class _Completed(GeneratorEstimator):
         holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
         self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
         labelled = np.flatnonzero(~np.isnan(y))
-        draws = self._draws(values[labelled])
+        draws = self._draws(values[labelled], apart=True)
         labels = np.tile(self._labels(y[labelled]), len(draws))
         given = self._new_estimator() if self.estimator is None else clone(self.estimator)
         if len(np.unique(labels)) < 2:
@@ -76,8 +76,11 @@ class _Completed(GeneratorEstimator):
             given.set_params(random_state=self.seed_)
         self.estimator_ = given.fit(np.concatenate(list(draws)), labels)
 
-    def _draws(self, values: np.ndarray) -> np.ndarray:
-        """Completed rows as features, and indicators: shape (n_draws, n, n_features)."""
+    def _draws(self, values: np.ndarray, *, apart: bool = False) -> np.ndarray:
+        """Completed rows as features, and indicators: shape (n_draws, n, n_features).
+
+        Equal rows have the same draws, unless they are ``apart`` to be learned from.
+        """
         varying = values[:, self._varying]
         indicators = np.isnan(values[:, self.indicated_])
         shape = (self.n_draws, *indicators.shape)
@@ -85,7 +88,7 @@ class _Completed(GeneratorEstimator):
             return np.broadcast_to(indicators, shape).astype(float)
         source = self.generator_
         rows = source._rows(varying)
-        draws = source._answers().draws(rows, self.n_draws, self.seed_)
+        draws = source._answers().draws(rows, self.n_draws, self.seed_, apart=apart)
         features = source.model_.observation.expand(merge(rows.x, draws, rows.s))
         numbers = features.double().cpu().numpy()
         return np.concatenate([numbers, np.broadcast_to(indicators, shape)], -1)
@@ -272,7 +275,7 @@ class CompletedRegressor(IncompleteRegressor, _Completed):
         held, rest = np.split(order, [len(order) // 5])
         if not len(held) or len(np.unique(y[rest])) < 2:
             return 1.0
-        draws = self._draws(values[rest])
+        draws = self._draws(values[rest], apart=True)
         model = clone(self.estimator_)
         model.fit(np.concatenate(list(draws)), np.tile(y[rest], len(draws)))
         predicted = np.mean([model.predict(draw) for draw in self._draws(values[held])], 0)

@@ -75,7 +75,7 @@ def check_labels_of_holed_rows(estimator: Any) -> None:
 
 
 def check_label_rows_do_not_depend_on_neighbours(estimator: Any) -> None:
-    """A row's answer is the same alone, in any order, and among other rows."""
+    """A row's answer is the same alone, in any order, and among other rows or its equals."""
     X = some_table()
     fitted = fresh(estimator).fit(X, _labels(estimator, X))
     whole = _answer(fitted, X)
@@ -83,6 +83,11 @@ def check_label_rows_do_not_depend_on_neighbours(estimator: Any) -> None:
         np.testing.assert_allclose(_answer(fitted, X[i : i + 1])[0], whole[i], rtol=1e-4)
     order = np.random.default_rng(1).permutation(len(X))
     np.testing.assert_allclose(_answer(fitted, X[order]), whole[order], rtol=1e-4)
+    holed = X[np.isnan(X).any(1)][:1]
+    verbs = [_answer] if is_classifier(fitted) else [_answer, type(fitted).predict_interval]
+    for verb in verbs:
+        one, *others = np.asarray(verb(fitted, np.repeat(holed, 3, 0)))
+        np.testing.assert_allclose(others, np.stack([one] * 2), rtol=1e-4)
 
 
 def check_labels_of_empty_rows(estimator: Any) -> None:
