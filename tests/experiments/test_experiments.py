@@ -180,6 +180,7 @@ def test_report_on_a_terminal_and_on_a_pipe(terminal, tmp_path):
     text = (tmp_path / "out.txt").read_text()
     assert "0.02" in text
     assert ("┃" in text) == terminal
+    assert "failed: fail, b, 0: ArithmeticError: no" in text
 
 
 def test_the_published_table_is_whole():

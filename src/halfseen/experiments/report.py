@@ -82,7 +82,11 @@ def _line(experiment: Experiment, metric: Metric, records: list[dict[str, Any]])
 def report(
     experiment: Experiment, records: Iterable[dict[str, Any]], console: Console | None = None
 ) -> None:
-    """Print a table for each setting and metric: a grid on a terminal, lines on a pipe."""
+    """Print a table for each setting and metric: a grid on a terminal, lines on a pipe.
+
+    Below are the runs that failed, for which a table has no number.
+    """
+    records = list(records)
     found = summary(experiment, records)
     console = console or Console()
     if found.empty:
@@ -98,6 +102,10 @@ def report(
             continue
         print(f"# {title}", file=console.file)
         print(_plain(part), file=console.file)
+    for record in records:
+        if "error" in record:
+            where = ", ".join(str(record[name]) for name in ("row", "table", "seed"))
+            print(f"# failed: {where}: {record['error']}", file=console.file)
 
 
 def _plain(part: pd.DataFrame) -> str:
