@@ -240,6 +240,7 @@ def assert_refused(result, *parts):
 @pytest.mark.parametrize(
     ("words", "part"),
     [
+        (["--target", "grade", "--method", "completed"], "cannot be kept in a file"),
         (["--target", "grad"], "Did you mean 'grade'?"),
         (["--target", "id", "--ignore", "id"], "only one"),
         (["--target", "grade", "--task", "ranking"], "Expected one of classification"),

@@ -116,6 +116,7 @@ def _make(
 ) -> Any:
     """The estimator, with its generator where it has one."""
     from halfseen.cli.making import make_estimator
+    from halfseen.errors import SettingError
     from halfseen.methods import method_by_name
 
     first = [item for item in more or () if item.startswith("generator.")]
@@ -123,7 +124,13 @@ def _make(
     shared: dict[str, Any] = {
         "seed": seed, "columns": labelled.kinds, "keep_empty": keep_empty
     }  # fmt: skip
-    generator = getattr(method_by_name(method, labelled.task), "default_generator", None)
+    known = method_by_name(method, labelled.task)
+    if not known.card.saves:  # type: ignore[attr-defined]
+        raise SettingError(
+            f"Method {method!r} cannot be kept in a file. Choose another one for `train`, or use "
+            f"{known.__name__} from Python."
+        )
+    generator = getattr(known, "default_generator", None)
     named = any(item.partition("=")[0].strip() == "generator" for item in more or ())
     if (generator and not named) or first:
         stage = [item.removeprefix("generator.") for item in first]

@@ -27,6 +27,8 @@ class MethodCard:
         The weakest assumption about missingness under which it is meant to be right.
     draws : bool
         Whether ``sample`` gives multiple imputations.
+    saves : bool
+        Whether ``save`` can keep it in a safe file.
     check_params : mapping
         Tiny settings with which the public checks run in seconds.
     """
@@ -37,4 +39,5 @@ class MethodCard:
     task: str = "imputation"
     mechanism: str = "MAR"
     draws: bool = True
+    saves: bool = True
     check_params: Mapping[str, Any] = field(default_factory=dict)

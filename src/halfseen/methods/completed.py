@@ -158,6 +158,7 @@ class CompletedClassifier(IncompleteClassifier, _Completed):
         summary="Any classifier, averaged over several completions of each row.",
         paper="multiple imputation; prediction of Ipsen et al., ICLR 2022, with M2",
         task="classification",
+        saves=False,
         check_params=CHECK_PARAMS,
     )
 
@@ -237,6 +238,7 @@ class CompletedRegressor(IncompleteRegressor, _Completed):
         summary="Any regressor, averaged over several completions of each row.",
         paper="multiple imputation; prediction of Ipsen et al., ICLR 2022, with M2",
         task="regression",
+        saves=False,
         check_params=CHECK_PARAMS,
     )
 
