@@ -12,36 +12,35 @@ from halfseen.experiments.report import summary
 from halfseen.experiments.runner import read_lines
 
 RESULTS = Path(__file__).resolve().parent / "results"
-NAMES = (
-    "supnotmiwae-covertype",
-    "supnotmiwae-wine",
-    "supmiwae-mnist",
-    "supmiwae-toys",
-    "notmiwae-celeba",
-)
+SHORT = ("supnotmiwae-covertype", "supnotmiwae-wine", "supmiwae-mnist")
+NAMES = (*SHORT, "supmiwae-toys", "notmiwae-celeba")
 INTRODUCTION = """\
-Labels learned and predicted with holes in the rows, by short budgets that are equal for all rows of
-a table (`halfseen reproduce NAME --quick`). Means over seeds ± standard error."""
+Labels learned and predicted with holes in the rows, by short budgets that are equal for all rows
+of a table (`halfseen reproduce NAME --quick`). Means over seeds ± standard error, and the
+published value in brackets where there is one."""
 
 
-def labels() -> str:
-    """All of these experiments that have results."""
+def labels(names: tuple[str, ...] = NAMES, *, main: bool = False) -> str:
+    """Those of the experiments that have results; ``main`` leaves out lesser metrics."""
     parts = [INTRODUCTION]
-    for name in NAMES:
+    for name in names:
         records = [r for r in read_lines(RESULTS / f"{name}.jsonl") if "error" not in r]
         if records:
-            parts += _experiment(name, records)
+            parts += _experiment(name, records, main)
     return "\n\n".join(parts)
 
 
-def _experiment(name: str, records: list[dict]) -> list[str]:
+def _experiment(name: str, records: list[dict], main: bool) -> list[str]:
     experiment = all_experiments()[name]
     found = summary(experiment, records)
-    titles = {metric.name: metric.label for metric in experiment.metrics}
+    titles = {metric.name: metric.label.replace("|", "\\|") for metric in experiment.metrics}
+    found["label"] = found["label"].str.replace("|", "\\|", regex=False)
     parts = [f"**{experiment.title}** (`{name}`; {found['units'].iloc[0]})"]
     if found["table"].nunique() == 1:
         return [*parts, _by_metric(found, titles)]
     for metric, part in found.groupby("metric", sort=False):
+        if main and metric != experiment.metrics[0].name:
+            break
         parts.append(_by_table(part, titles[str(metric)]))
     return parts
 

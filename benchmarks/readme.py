@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from labels import SHORT as LABELS
 from labels import labels
 from report import read, report
 
@@ -73,10 +74,10 @@ def main() -> None:
     short = whole.split("CRPS of hidden")[0].strip()
     fast = speed()
     more = "Spread of the draws, coverage and the rest: [docs/results.md](docs/results.md)."
-    told = labels()
+    told = labels(LABELS, main=True)
     block = "\n\n".join([START, self_masking(), short, told, fast, more, END])
     README.write_text(head + block + tail)
-    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole, told, fast]) + "\n")
+    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole, labels(), fast]) + "\n")
 
 
 def self_masking() -> str:
