@@ -18,6 +18,7 @@ from halfseen.objectives.importance import named_losses
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw, LabelTerm
 from halfseen.terms.latent import LatentModel
+from halfseen.training.binarize import binarized
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
@@ -99,6 +100,8 @@ class LatentObjective(Objective):
         Of parameters that are trained.
     n_rows : int
         Rows over which a prior counts.
+    binarize : bool
+        Whether grey pixels become ones and zeros anew in every batch.
     """
 
     module: LatentModel
@@ -108,6 +111,7 @@ class LatentObjective(Objective):
     hide: HideCells
     log_prior: Callable[[LatentModel], Tensor]
     n_rows: int
+    binarize: bool = False
 
     @property
     def law(self) -> LabelLaw:  # type: ignore[override]
@@ -120,7 +124,8 @@ class LatentObjective(Objective):
         """See :class:`Objective`."""
         shown = self.hide(batch.s, self.everyone, generator)
         noise = Noise(generator, (self.n_members, self.n_importance, len(batch)))
-        weighted = self.module(replace(batch, shown=shown), noise)
+        x = binarized(batch.x, generator) if self.binarize else batch.x
+        weighted = self.module(replace(batch, x=x, shown=shown), noise)
         return named_losses(weighted, self.log_prior(self.module), self.n_rows)
 
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:

@@ -132,6 +132,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
             hide if joint else HideCells(0.0, 0.0),
             source._log_prior if joint else _no_prior,
             len(rows),
+            source.binarize,
         )
 
     # ---- answering ----------------------------------------------------------------------
