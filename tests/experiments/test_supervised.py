@@ -91,7 +91,7 @@ def run_quick(experiment, path, **words):
 
 def test_every_row_of_the_forest(forest, tmp_path):
     records = run_quick(supnotmiwae_covertype.SUPNOTMIWAE_COVERTYPE, tmp_path / "r.jsonl")
-    assert len(records) == 18
+    assert len(records) == len(supnotmiwae_covertype.SUPNOTMIWAE_COVERTYPE.rows)
     assert records["prior"]["value"] == pytest.approx(np.log(7))
     accuracy = {key: record["metrics"]["accuracy"] for key, record in records.items()}
     assert accuracy["oracle-hgb"] > accuracy["hgb"] > accuracy["prior"]
