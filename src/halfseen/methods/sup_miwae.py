@@ -109,6 +109,13 @@ class SupMIWAEClassifier(LatentClassifier):
     history_ : list of dict
         One row per check of the head's training.
 
+    Notes
+    -----
+    With ``strategy="joint"`` the decoder goes on learning under the temperature that the
+    generator's calibration chose, which makes draws of ``generator_`` and ``impute`` too narrow:
+    on 300 rows of 6 columns 90 % intervals held .83 of the cells, against .89 before. Take
+    ``"frozen"`` where the spread of completions counts.
+
     Examples
     --------
     >>> import numpy as np
