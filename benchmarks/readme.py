@@ -132,7 +132,18 @@ def speed() -> str:
         rows.append(
             f"| {record['method']}, fit at defaults, {size}, two threads | - | {ours} | - |"
         )
-    return "\n".join(rows)
+    return "\n".join([*rows, *predicting()])
+
+
+def predicting() -> list[str]:
+    """Times and memory of predictions with many importance samples."""
+    rows = []
+    for line in (HERE / "results/predicting.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        what = f"{record['rows']} rows x {record['columns']} columns, K {record['n_importance']}"
+        ours = f"{record['seconds']:.0f} s, peak {record['peak_mb']} MB"
+        rows.append(f"| supMIWAE (networks 128-128), prediction of {what} | - | {ours} | - |")
+    return rows
 
 
 def at_random() -> str:

@@ -61,7 +61,8 @@ class SupMIWAEClassifier(LatentClassifier):
         Before the head's last layer.
     sampler : {"score", "dropped", "straight-through", "relaxed", "mean"}
         How sampled categories, pixels and repeated values teach the decoder with
-        ``strategy="joint"``; see :class:`halfseen.terms.latent.LatentModel`.
+        ``strategy="joint"``; see :class:`halfseen.terms.latent.LatentModel`. "score" is unbiased,
+        but noisy where hundreds of cells are sampled, as in images: take "dropped" there.
     n_importance, n_importance_predict : int
         K in training, and when answering; memory does not grow with it.
     class_weight : {"balanced"}, mapping or None
