@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -38,7 +39,6 @@ class HeadEstimator(LabelEstimator):
 
     head: Any
     n_bins: int
-    add_indicator: bool
     hidden: Sequence[int]
     activation: str
     dropout: float
@@ -58,18 +58,17 @@ class HeadEstimator(LabelEstimator):
 
     model_: nn.Module
     n_members_: int
-    indicated_: list[int]
     edges_: np.ndarray
 
     # ---- what a subclass says -----------------------------------------------------------
 
+    @abstractmethod
     def _rows(self, values: np.ndarray) -> Rows:
         """Rows as the model takes them, from data units (n, p)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _make(self) -> None:
         """Set ``model_`` with fresh parameters; also called after loading."""
-        raise NotImplementedError
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -90,15 +89,6 @@ class HeadEstimator(LabelEstimator):
                 f"Got patience={self.patience} and validation_fraction=0. Patience needs rows "
                 "that are held out."
             )
-
-    def _choose_indicators(self, values: np.ndarray) -> None:
-        """Columns of the table (n, p) whose holes the head is shown.
-
-        Those of columns in which only one value was ever seen count too: there a hole may be
-        all that tells of the others.
-        """
-        holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
-        self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
 
     def _table_rows(self, values: np.ndarray) -> Rows:
         """Rows as the model takes them, with indicators, from data units of all columns."""

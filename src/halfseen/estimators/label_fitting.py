@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -63,19 +64,19 @@ def look(model: LatentModel, batch: Batch, noise: Noise) -> Outlook:
     return Outlook(torch.log_softmax(weighted.log_w, 1), raw)
 
 
-class Objective:
+class Objective(ABC):
     """What is minimised, and the score of held-out rows."""
 
     module: nn.Module
     law: LabelLaw
 
+    @abstractmethod
     def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Named losses of a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """What is said of rows whose labels are held out."""
-        raise NotImplementedError
 
     def floats_per_row(self) -> int:
         """Size of the widest layer for one row of the monitor."""

@@ -27,8 +27,10 @@ class LabelEstimator(TableEstimator):
     #: What kind of label it is.
     target_class: ClassVar[type[Target]]
 
+    add_indicator: bool
     random_state: Any
     target_: Target
+    indicated_: list[int]
     #: Name of y where it had one, as a column of a data frame has.
     target_name_: str | None
 
@@ -43,6 +45,15 @@ class LabelEstimator(TableEstimator):
     @abstractmethod
     def _answers_of_draws(self, X: Any, n_draws: int, seed: int) -> np.ndarray:
         """Parameters of the law under resampled completions, (n_draws, n, n_answers)."""
+
+    def _choose_indicators(self, values: np.ndarray) -> None:
+        """Columns of the table (n, p) whose holes are shown beside the features.
+
+        Those of columns in which only one value was ever seen count too: there a hole may be
+        all that tells of the others.
+        """
+        holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
+        self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
 
     def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
         numbers = target.fit(y).encode(y)

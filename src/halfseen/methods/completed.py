@@ -11,6 +11,7 @@ estimators that are no networks.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,30 +43,28 @@ class _Completed(GeneratorEstimator):
 
     estimator: Any
     n_draws: int
-    add_indicator: bool
 
     def _new_generator(self, name: str) -> LatentImputer:
         return find_generator(name, self)
 
+    @abstractmethod
     def _new_estimator(self) -> Any:
         """The estimator when none is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _constant(self) -> Any:
         """What stands for the estimator where all labels are equal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _labels(self, y: np.ndarray) -> np.ndarray:
         """Encoded labels as the estimator is to see them."""
-        raise NotImplementedError
 
     def _learn(self, X: Any, y: np.ndarray) -> None:
         if self.n_draws < 1:
             raise SettingError(f"Got n_draws={self.n_draws!r}. Expected a positive whole number.")
         self._fit_generator(X)
         values = self.codec_.encode(X).values
-        holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
-        self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
+        self._choose_indicators(values)
         labelled = np.flatnonzero(~np.isnan(y))
         draws = self._draws(values[labelled], apart=True)
         labels = np.tile(self._labels(y[labelled]), len(draws))
