@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal, get_args
 
 from halfseen.errors import SettingError
 
-__all__ = ["CATEGORICAL", "KINDS", "NUMERIC", "Column", "DataSpec", "Kind"]
+__all__ = ["CATEGORICAL", "KINDS", "NUMERIC", "Block", "Column", "DataSpec", "Kind"]
 
 Kind = Literal["continuous", "positive", "bounded", "count", "binary", "nominal", "ordered"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -67,6 +68,37 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Block:
+    """A modality: a named group of columns that are often seen, or absent, together.
+
+    Parameters
+    ----------
+    name : str
+        The modality's name.
+    columns : tuple of int
+        Places of its columns, one at least.
+    shape : tuple of int or None, default=None
+        Channels, height and width when the columns are the pixels of an image.
+    tokens : bool, default=False
+        Whether the columns are the words of a text, one place each, over one vocabulary.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    shape: tuple[int, int, int] | None = None
+    tokens: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise SettingError(f"Got block {self.name!r} without columns. Expected one at least.")
+        if self.shape is not None and math.prod(self.shape) != len(self.columns):
+            raise SettingError(
+                f"Got shape={self.shape} for the {len(self.columns)} columns of block "
+                f"{self.name!r}. Expected channels, height and width whose product they are."
+            )
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """The columns of a table, or the pixels of images, in order.
 
@@ -77,6 +109,9 @@ class DataSpec:
     shape : tuple of int or None, default=None
         Channels, height and width when the columns are the pixels of an image, in that order;
         None for a table.
+    blocks : tuple of Block, default=()
+        Modalities, none of which share a column. Columns outside of them are modalities of
+        their own.
 
     Examples
     --------
@@ -89,8 +124,10 @@ class DataSpec:
 
     columns: tuple[Column, ...]
     shape: tuple[int, int, int] | None = None
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_apart(self.blocks, len(self.columns))
         if self.shape is not None and math.prod(self.shape) != len(self.columns):
             raise SettingError(
                 f"Got shape={self.shape} for {len(self.columns)} columns. Expected channels, "
@@ -152,7 +189,90 @@ class DataSpec:
         """Places of the columns of the given kinds."""
         return [j for j, column in enumerate(self.columns) if column.kind in kinds]
 
+    @cached_property
+    def modalities(self) -> tuple[Block, ...]:
+        """Blocks in order of their first column, those of one column included.
+
+        The pixels of an image without blocks are one modality.
+
+        Examples
+        --------
+        >>> spec = DataSpec.continuous(3).with_blocks({"last": ["x1", "x2"]})
+        >>> [(block.name, block.columns) for block in spec.modalities]
+        [('x0', (0,)), ('last', (1, 2))]
+        """
+        if self.shape is not None and not self.blocks:
+            return (Block("image", tuple(range(self.n_columns)), self.shape),)
+        taken = {j for block in self.blocks for j in block.columns}
+        alone = [Block(c.name, (j,)) for j, c in enumerate(self.columns) if j not in taken]
+        return tuple(sorted([*self.blocks, *alone], key=lambda block: min(block.columns)))
+
+    @property
+    def images(self) -> list[list[int]]:
+        """Places of the pixels of each image: they share units, floors and ranges."""
+        return [list(block.columns) for block in self.modalities if block.shape is not None]
+
+    def with_blocks(self, blocks: Mapping[str, Sequence[str]] | None) -> DataSpec:
+        """The same columns in named groups.
+
+        Parameters
+        ----------
+        blocks : mapping of str to sequence of str, or None
+            From the name of a modality to the names of its columns; None changes nothing.
+
+        Raises
+        ------
+        SettingError
+            When a name is not that of one column, or a column is in two blocks.
+        """
+        if blocks is None:
+            return self
+        if self.blocks or self.shape is not None:
+            raise SettingError(
+                f"Got blocks={list(blocks)} for data whose modalities are known. Expected None: "
+                "blocks are for the columns of one table."
+            )
+        return replace(
+            self,
+            blocks=tuple(Block(name, self._places(name, some)) for name, some in blocks.items()),
+        )
+
+    def _places(self, block: str, names: Sequence[str]) -> tuple[int, ...]:
+        known = self.names
+        wrong = [name for name in names if known.count(name) != 1]
+        if wrong or isinstance(names, str):
+            raise SettingError(
+                f"Got columns {wrong or names!r} in block {block!r}. Expected a list of names "
+                f"that one column each has, of {known[:20]}."
+            )
+        return tuple(known.index(name) for name in names)
+
     def subset(self, places: Sequence[int]) -> DataSpec:
         """The specification of some of the columns; an image is one only while it is whole."""
-        whole = self.shape is not None and list(places) == list(range(self.n_columns))
-        return self if whole else DataSpec(tuple(self.columns[j] for j in places))
+        if list(places) == list(range(self.n_columns)):
+            return self
+        at = {j: i for i, j in enumerate(places)}
+        blocks = (_part(block, at) for block in self.blocks)
+        return DataSpec(
+            tuple(self.columns[j] for j in places),
+            blocks=tuple(block for block in blocks if block is not None),
+        )
+
+
+def _part(block: Block, at: Mapping[int, int]) -> Block | None:
+    """What is left of a block when only the columns in ``at`` are kept, at their new places."""
+    kept = tuple(at[j] for j in block.columns if j in at)
+    if not kept:
+        return None
+    whole = len(kept) == len(block.columns)
+    return Block(block.name, kept, block.shape if whole else None, block.tokens and whole)
+
+
+def _check_apart(blocks: Sequence[Block], n_columns: int) -> None:
+    places = [j for block in blocks for j in block.columns]
+    twice = sorted(j for j, count in Counter(places).items() if count > 1)
+    if twice or any(not 0 <= j < n_columns for j in places):
+        raise SettingError(
+            f"Got blocks {[block.name for block in blocks]} with columns {twice or places}. "
+            f"Expected places below {n_columns}, each in one block at most."
+        )
