@@ -1,4 +1,4 @@
-"""Where local data sets lie: one folder, with a room for tables and one for images."""
+"""Where local data sets lie: one folder, with rooms for tables, images and features."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def local_file(root: Path, room: str, *names: str) -> Path | None:
     root : Path
         As :func:`data_folder` gives it.
     room : str
-        "tables" or "images", looked for below ``root``.
+        "tables", "images" or "multimodal", looked for below ``root``.
     *names : str
         Names of files; earlier ones and nearer ones win.
 

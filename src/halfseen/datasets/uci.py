@@ -119,6 +119,32 @@ def _yeast() -> pd.DataFrame:
     return _archive(path, columns, sep=r"\s+")().drop(columns="sequence")
 
 
+def _mushroom() -> pd.DataFrame:
+    columns = ("class", *_MUSHROOM[:-1])
+    return _archive("mushroom/agaricus-lepiota.data", columns, dtype=str)()[list(_MUSHROOM)]
+
+
+def _zoo() -> pd.DataFrame:
+    """The publisher numbers the types, and names every animal."""
+    kinds = ("mammal", "bird", "reptile", "fish", "amphibian", "insect", "mollusc.et.al")
+    table = _archive("zoo/zoo.data", ("animal", *_ZOO), dtype=str)().drop(columns="animal")
+    return table.assign(type=[kinds[int(number) - 1] for number in table["type"]])
+
+
+def _glass() -> pd.DataFrame:
+    return _archive("glass/glass.data", ("Id", *_GLASS))().drop(columns="Id")
+
+
+def _phishing() -> pd.DataFrame:
+    """A file of ARFF: lines that start with @ or % are no rows."""
+    from urllib.request import urlopen
+
+    with urlopen(f"{_ARCHIVE}/00379/PhishingData.arff", timeout=60) as answer:
+        lines = answer.read().decode("utf-8").splitlines()
+    rows = [line for line in lines if line.strip() and line[0] not in "@%"]
+    return pd.read_csv(io.StringIO("\n".join(rows)), names=list(_PHISHING), dtype=str)
+
+
 def _openml(data_id: int, columns: tuple[str, ...]) -> Callable[[], pd.DataFrame]:
     """Read a table of OpenML whose columns are in our order under other names."""
 
@@ -163,6 +189,22 @@ _BREAST = (
     *(f"worst_{name}" for name in _NUCLEUS),
     "diagnosis",
 )
+_GLASS = ("RI", "Na", "Mg", "Al", "Si", "K", "Ca", "Ba", "Fe", "type")
+_MUSHROOM = (
+    "cap_shape", "cap_surface", "cap_color", "bruises", "odor", "gill_attachment",
+    "gill_spacing", "gill_size", "gill_color", "stalk_shape", "stalk_root",
+    "stalk_surface_above_ring", "stalk_surface_below_ring", "stalk_color_above_ring",
+    "stalk_color_below_ring", "veil_type", "veil_color", "ring_number", "ring_type",
+    "spore_print_color", "population", "habitat", "class",
+)  # fmt: skip
+_PHISHING = (
+    "SFH", "popUpWindow", "SSLfinal_State", "Request_URL", "URL_of_Anchor", "web_traffic",
+    "URL_Length", "age_of_domain", "having_IP_Address", "class",
+)  # fmt: skip
+_ZOO = (
+    "hair", "feathers", "eggs", "milk", "airborne", "aquatic", "predator", "toothed",
+    "backbone", "breathes", "venomous", "fins", "legs", "tail", "domestic", "catsize", "type",
+)  # fmt: skip
 _WINE_CREDIT = "Cortez, Cerdeira, Almeida, Matos and Reis (2009), Wine Quality; CC BY 4.0"
 
 UCI: dict[str, Source] = {
@@ -198,4 +240,13 @@ UCI: dict[str, Source] = {
         "Wolberg, Mangasarian, Street and Street (1993), Breast Cancer Wisconsin "
         "(Diagnostic); CC BY 4.0",
     ),
+    "glass": Source(_GLASS, 214, _glass, "German (1987), Glass Identification; CC BY 4.0"),
+    "mushroom": Source(_MUSHROOM, 8124, _mushroom, "Mushroom (1987); CC BY 4.0"),
+    "phishing_website": Source(
+        _PHISHING,
+        1353,
+        _phishing,
+        "Abdelhamid (2016), Website Phishing; CC BY 4.0",
+    ),
+    "zoo": Source(_ZOO, 101, _zoo, "Forsyth (1990), Zoo; CC BY 4.0"),
 }
