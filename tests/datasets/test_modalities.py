@@ -148,8 +148,6 @@ def test_texts_say_what_is_on_the_pictures(tmp_path):
     few = load_image_text(tmp_path, n_train=10, n_test=4)
     assert [len(few.train["text"]), len(few.valid["text"]), len(few.test["text"])] == [8, 2, 4]
     assert set(few.test["text"]) <= set(CAPTIONS["mnist"])
-        *["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    }
     with pytest.raises(SettingError, match="request for 0"):
         load_image_text(tmp_path, n_test=0)
     with pytest.raises(SettingError, match="'celeba_32'"):

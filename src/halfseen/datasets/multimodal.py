@@ -163,7 +163,7 @@ def _sequences(name: str, folder: str | Path | None) -> Modalities:
         rows.append(_part(arrays, part, known, path))
         y = arrays[f"y_{part}"]
         labels.append(y.astype(np.int64) if y.dtype.kind in "iu" else y)
-    return Modalities(*rows, *labels)
+    return Modalities(rows[0], rows[1], rows[2], *labels)
 
 
 def _arrays(name: str, folder: str | Path | None) -> tuple[Path, dict[str, np.ndarray]]:
