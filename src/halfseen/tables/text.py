@@ -1,0 +1,283 @@
+"""Short texts in and out, as a sequence of tokens or as a bag of words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from halfseen.core.spec import Block, Column, DataSpec
+from halfseen.errors import ColumnError, SettingError
+from halfseen.tables.codec import Encoded
+from halfseen.tables.raw import Level
+from halfseen.tables.text_containers import (
+    blank_texts,
+    record_texts,
+    replace_texts,
+    text_cells,
+)
+
+__all__ = ["END", "UNKNOWN", "TextCodec", "tokenize"]
+
+# The first two codes of a sequence: what follows the last token, and tokens that are not known.
+END, UNKNOWN = "<end>", "<unk>"
+SETTINGS = {"max_length": 8, "max_tokens": 200, "bag": False}
+# Words, with apostrophes inside; single signs; and what a restored text may hold.
+_TOKEN = re.compile(r"<unk>|\w+(?:'\w+)*|[^\w\s]")
+
+
+def tokenize(text: str) -> list[str]:
+    r"""Lower-cased words and punctuation marks: matches of ``\w+(?:'\w+)*|[^\w\s]``.
+
+    ``<unk>`` is a token of its own, so that a restored text reads as it was written.
+
+    Examples
+    --------
+    >>> tokenize("It's a T-shirt, red.")
+    ["it's", 'a', 't', '-', 'shirt', ',', 'red', '.']
+    """
+    return _TOKEN.findall(text.lower())
+
+
+class TextCodec:
+    """Encode short texts as columns, and write texts where there were none.
+
+    As a *sequence* a text is its first L tokens: L nominal columns with one vocabulary, the
+    ``max_tokens`` most frequent tokens of fit behind ``<end>`` (from the end of the text on)
+    and ``<unk>`` (other tokens). As a *bag* it is one binary column per word of the
+    vocabulary. A text is seen as a whole or absent as a whole, and no column is dropped for
+    being constant: to a model, places of a text are like pixels of an image.
+
+    Parameters
+    ----------
+    name : str, default="text"
+        What names of columns begin with: ``text[0]`` in a sequence, ``text[word]`` in a bag.
+
+    Attributes
+    ----------
+    spec : DataSpec
+        The columns, in one block.
+    vocabulary : list of str
+        Tokens in the order of their codes; words in the order of the columns of a bag.
+    feature_names : None
+        Tokens have no names that a user gave.
+    levels : dict of str to list
+        Categories of each column, in the order of their codes.
+
+    Examples
+    --------
+    >>> texts = ["a red shirt", None, "a blue one"]
+    >>> codec = TextCodec().fit(texts)
+    >>> codec.vocabulary
+    ['<end>', '<unk>', 'a', 'blue', 'one', 'red', 'shirt']
+    >>> codec.encode(texts).values
+    array([[ 2.,  5.,  6.],
+           [nan, nan, nan],
+           [ 2.,  3.,  4.]])
+    >>> codec.restore(texts, np.full((3, 3), [2.0, 6.0, 0.0]))
+    ['a red shirt', 'a shirt', 'a blue one']
+    """
+
+    spec: DataSpec
+    vocabulary: list[str]
+    bag: bool
+    levels: dict[str, list[Level]]
+    feature_names: None = None
+
+    def __init__(self, name: str = "text") -> None:
+        self.name = name
+
+    def fit(
+        self,
+        texts: Any,
+        kinds: Mapping[str, Any] | str | None = None,
+        keep_empty_features: bool = False,
+    ) -> TextCodec:
+        """Learn the vocabulary and the length.
+
+        Parameters
+        ----------
+        texts : list, tuple, array or Series (pandas, polars) of length n
+            Each a str, a list of str (tokens, taken as they are) or absent (None, NaN).
+        kinds : mapping, optional
+            ``{"kind": "text", "max_length": 8, "max_tokens": 200, "bag": False}``, or some of
+            these. A sequence is as long as the longest text of fit, ``max_length`` at most;
+            longer texts are cut. ``max_tokens`` tokens are known, ties in alphabetical order.
+        keep_empty_features : bool
+            Not used: without any text there is nothing to learn, or to fill with.
+
+        Returns
+        -------
+        TextCodec
+            Itself.
+
+        Raises
+        ------
+        SettingError
+            When ``kinds`` has other keys or values.
+        ColumnError
+            When there is no text, no token, or something that is no text.
+        """
+        chosen = _check_settings(self.name, kinds)
+        cells = text_cells(self.name, texts)
+        rows = [_tokens(cell) for cell in cells if cell is not None]
+        counts = Counter(token for row in rows for token in row if token not in (END, UNKNOWN))
+        if not counts:
+            raise ColumnError(
+                f"Got {len(cells)} texts for {self.name!r} without a single token. Expected some."
+            )
+        known = sorted(counts, key=lambda token: (-counts[token], token))[: chosen["max_tokens"]]
+        self.bag = chosen["bag"]
+        self._container = record_texts(texts, cells)
+        self._set(known, min(chosen["max_length"], max(map(len, rows))))
+        return self
+
+    def _set(self, known: list[str], length: int) -> None:
+        """Vocabulary, columns and categories from the known tokens."""
+        self.vocabulary = known if self.bag else [END, UNKNOWN, *known]
+        self._code = {token: code for code, token in enumerate(self.vocabulary)}
+        if self.bag:
+            names = [f"{self.name}[{word}]" for word in known]
+            columns = tuple(Column(name, "binary", n_levels=2) for name in names)
+            self.levels = {name: [False, True] for name in names}
+        else:
+            names = [f"{self.name}[{place}]" for place in range(length)]
+            size = len(self.vocabulary)
+            columns = tuple(Column(name, "nominal", n_levels=size) for name in names)
+            self.levels = {name: list(self.vocabulary) for name in names}
+        block = Block(self.name, tuple(range(len(columns))), tokens=not self.bag)
+        self.spec = DataSpec(columns, blocks=(block,))
+
+    def encode(self, texts: Any) -> Encoded:
+        """Rows of codes.
+
+        Parameters
+        ----------
+        texts : list, tuple, array or Series of length n
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        Encoded
+            Codes (n, p), NaN in the rows of absent texts, and the mask of these rows.
+        """
+        cells = text_cells(self.name, texts)
+        values = np.full((len(cells), self.spec.n_columns), np.nan)
+        for row, cell in zip(values, cells, strict=True):
+            if cell is not None:
+                self._write(row, _tokens(cell))
+        return Encoded(values, np.isnan(values))
+
+    def _write(self, row: np.ndarray, tokens: list[str]) -> None:
+        row[:] = 0.0
+        if self.bag:
+            row[[self._code[token] for token in tokens if token in self._code]] = 1.0
+            return
+        unknown = self._code[UNKNOWN]
+        codes = [self._code.get(token, unknown) for token in tokens[: len(row)]]
+        row[: len(codes)] = codes
+
+    def restore(self, texts: Any, filled: np.ndarray) -> Any:
+        """Copy of the texts in which the absent ones, and no others, are written.
+
+        Parameters
+        ----------
+        texts : list, tuple, array or Series of length n
+            What was encoded; it is not changed.
+        filled : array of shape (n, p)
+            Codes. Where a row has a NaN the text stays absent.
+
+        Returns
+        -------
+        same as texts
+            Seen texts are the same objects. Written ones are tokens up to the first ``<end>``,
+            or the words of a bag in the order of the vocabulary, joined by spaces; lists of
+            tokens where other texts are.
+        """
+        cells = text_cells(self.name, texts)
+        filled = np.asarray(filled, dtype=np.float64)
+        if filled.shape != (len(cells), self.spec.n_columns):
+            raise ValueError(
+                f"Got filled codes of shape {filled.shape}. Expected "
+                f"{(len(cells), self.spec.n_columns)}, a row per text."
+            )
+        lists = any(isinstance(cell, (list, tuple)) for cell in cells)
+        lists |= all(cell is None for cell in cells) and self._container["tokens"]
+        written = {}
+        for i, row in enumerate(filled):
+            if cells[i] is None and not np.isnan(row).any():
+                tokens = self._read(row)
+                written[i] = tokens if lists else " ".join(tokens)
+        return replace_texts(texts, written)
+
+    def _read(self, row: np.ndarray) -> list[str]:
+        codes = np.clip(np.rint(row), 0, max(len(self.vocabulary) - 1, 1)).astype(int).tolist()
+        if self.bag:
+            return [word for word, code in zip(self.vocabulary, codes, strict=True) if code]
+        end = codes.index(0) if 0 in codes else len(codes)
+        return [self.vocabulary[code] for code in codes[:end]]
+
+    def template(self, n: int) -> Any:
+        """``n`` absent texts in a container like that of fit.
+
+        Examples
+        --------
+        >>> TextCodec().fit(["a b"]).template(2)
+        [None, None]
+        """
+        return blank_texts(self._container, n)
+
+    def create(self, values: np.ndarray) -> Any:
+        """Texts of the kind seen in fit, from codes (n, p)."""
+        return self.restore(self.template(len(values)), values)
+
+    def to_json(self) -> dict[str, Any]:
+        """All that is needed to encode and restore new texts, as plain values.
+
+        Examples
+        --------
+        >>> codec = TextCodec("note").fit(["a b", "b"])
+        >>> TextCodec.from_json(codec.to_json()).spec == codec.spec
+        True
+        """
+        known = self.vocabulary if self.bag else self.vocabulary[2:]
+        return {
+            "tokens": known,
+            "length": self.spec.n_columns,
+            "bag": self.bag,
+            "name": self.name,
+            "container": self._container,
+        }
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> TextCodec:
+        """Inverse of :meth:`to_json`."""
+        codec = cls(state["name"])
+        codec.bag, codec._container = state["bag"], dict(state["container"])
+        codec._set(list(state["tokens"]), state["length"])
+        return codec
+
+
+def _check_settings(name: str, kinds: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    given = {"kind": kinds} if isinstance(kinds, str) else dict(kinds or {})
+    wrong = sorted(set(given) - {"kind", *SETTINGS})
+    if wrong or given.get("kind", "text") != "text":
+        raise SettingError(
+            f"Got {given!r} for the texts {name!r}. Expected the kind 'text', with some of "
+            f"{list(SETTINGS)}."
+        )
+    chosen = SETTINGS | {key: given[key] for key in SETTINGS if key in given}
+    for key in ("max_length", "max_tokens"):
+        size = chosen[key]
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise SettingError(f"Got {key}={size!r} for {name!r}. Expected a whole number >= 1.")
+    if not isinstance(chosen["bag"], bool):
+        raise SettingError(f"Got bag={chosen['bag']!r} for {name!r}. Expected True or False.")
+    return chosen
+
+
+def _tokens(cell: Any) -> list[str]:
+    return tokenize(cell) if isinstance(cell, str) else list(cell)
