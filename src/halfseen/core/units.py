@@ -7,6 +7,7 @@ Yeo-Johnson power (skewed ``continuous`` columns). Categorical cells keep their 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -86,17 +87,18 @@ class Units(nn.Module):
 
         Notes
         -----
-        The pixels of images share one shift and one scale, so that neighbours stay comparable
+        The pixels of an image share one shift and one scale, so that neighbours stay comparable
         and a pixel that never varies, or was never seen, is like any other.
         """
         units = cls.identity(spec)
-        if spec.shape is not None:
-            if standardize:
-                units._standardize(slice(None), values[~np.isnan(values)])
-            return units
+        images = spec.images
+        for pixels in images if standardize else []:
+            grey = values[:, pixels]
+            units._standardize(pixels, grey[~np.isnan(grey)])
+        taken = set(chain.from_iterable(images))
         for j, column in enumerate(spec.columns):
             seen = values[~np.isnan(values[:, j]), j]
-            if column.categorical or column.constant is not None or seen.size == 0:
+            if j in taken or column.categorical or column.constant is not None or seen.size == 0:
                 continue
             units.map_code[j], units.map_value[j] = _choose_map(column, seen, skewed)
             mapped = units._forward(j, seen)
@@ -105,7 +107,7 @@ class Units(nn.Module):
         units.curved = [int(j) for j in np.flatnonzero(units.map_code != IDENTITY)]
         return units
 
-    def _standardize(self, j: int | slice, mapped: np.ndarray) -> None:
+    def _standardize(self, j: int | list[int], mapped: np.ndarray) -> None:
         if mapped.size == 0:
             return
         # Halve before averaging: columns near the largest float must not overflow.

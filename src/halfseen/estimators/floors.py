@@ -6,6 +6,8 @@ that without bound; a floor tied to the column keeps the objective about the res
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from halfseen.core.spec import DataSpec
@@ -38,9 +40,9 @@ def noise_floors(
     """
     if setting != "auto":
         return np.full(spec.n_columns, float(setting))
-    if spec.shape is not None:
-        return np.full(spec.n_columns, most)
-    return np.array([lowest + (most - lowest) * _repetition(column) for column in x.T])
+    pixels = set(chain.from_iterable(spec.images))
+    share = [1.0 if j in pixels else _repetition(column) for j, column in enumerate(x.T)]
+    return lowest + (most - lowest) * np.array(share)
 
 
 def _repetition(column: np.ndarray) -> float:

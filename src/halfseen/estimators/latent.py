@@ -502,12 +502,12 @@ class LatentImputer(BaseImputer):
 
 def _seen_range(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest seen value of each column; pixels share theirs, as they do units."""
-    if spec.shape is not None:
-        low, high = np.nanmin(x, initial=np.inf), np.nanmax(x, initial=-np.inf)
-        return np.full(x.shape[1], low), np.full(x.shape[1], high)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanmin(x, 0), np.nanmax(x, 0)
+        low, high = np.nanmin(x, 0), np.nanmax(x, 0)
+        for pixels in spec.images:
+            low[pixels], high[pixels] = np.nanmin(low[pixels]), np.nanmax(high[pixels])
+    return low, high
 
 
 def _warn_of_quality(table: Any) -> None:

@@ -7,6 +7,7 @@ that never occur is no answer. Such values get probabilities instead.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -120,9 +121,12 @@ def find_repeats(
     if setting not in ("auto", "none"):
         raise SettingError(f"Got repeats={setting!r}. Expected 'auto' or 'none'.")
     found = Repeats()
-    if setting == "none" or spec.shape is not None:
+    if setting == "none":
         return found
+    pixels = set(chain.from_iterable(spec.images))
     for j in spec.where(*NUMERIC):
+        if j in pixels:
+            continue
         seen = x[~np.isnan(x[:, j]), j].astype(np.float32)
         places, first, counts = np.unique(seen, return_index=True, return_counts=True)
         exact = values[~np.isnan(values[:, j]), j][first]

@@ -102,9 +102,10 @@ class SelfMasking(Mechanism):
         signs = self._signs(spec)
         if self.tied:
             _check_tied(spec, signs)
-        if self.tied and spec.shape is not None:
-            incomplete = incomplete.any().expand(incomplete.shape)
-        self.register_buffer("incomplete", incomplete.clone())
+        incomplete = incomplete.clone()
+        for pixels in spec.images if self.tied else []:
+            incomplete[pixels] = incomplete[pixels].any()
+        self.register_buffer("incomplete", incomplete)
         self._map_features(spec)
         self.register_buffer("sign", self._starts(signs, n_members, generator))
         own = self.sign[:, :1] if self.tied else self.sign
