@@ -13,6 +13,7 @@ from halfseen.metrics.distribution import (
     interval_coverage,
     interval_width,
 )
+from halfseen.metrics.modalities import mse_by_modality, rows_by_company
 from halfseen.metrics.point import (
     error_rate,
     nrmse_by_feature,
@@ -30,9 +31,11 @@ __all__ = [
     "expected_calibration_error",
     "interval_coverage",
     "interval_width",
+    "mse_by_modality",
     "nrmse_by_feature",
     "nrmse_pooled",
     "nrmse_range",
     "pfc",
     "rmse",
+    "rows_by_company",
 ]
