@@ -148,6 +148,18 @@ def test_rows_for_some_tables_and_for_full_runs_only():
     ]
 
 
+def test_protocols_of_some_tables_have_published_values_of_their_own():
+    settings = (("p", "u"), ("q", "u"))
+    rows = (Row("mean", "mean", fills.mean, published={"error": {"a": 1.0, "a, q": 2.0}}),)
+    other = replace(
+        TINY, rows=rows, settings=settings, published_under=None, protocol_tables={"q": ("a",)}
+    )
+    cells = other.cells(seeds=1)
+    assert [(c.protocol, c.table) for c in cells] == [("p", "a"), ("p", "b"), ("q", "a")]
+    found = [other.published(vars(cell), "error") for cell in cells]
+    np.testing.assert_array_equal(found, [1.0, np.nan, 2.0])
+
+
 def test_a_task_is_made_once_for_all_rows(tmp_path):
     made = []
 

@@ -85,7 +85,8 @@ class Row:
     quick : tuple of (str, callable), optional
         Label and function of a shorter recipe.
     published : mapping of str to mapping of str to float
-        By metric, the published value of each table.
+        By metric, the published value of each table, or of each "table, protocol" where
+        protocols have values of their own.
     random : bool
         Whether the answer depends on the seed.
     tables : tuple of str
@@ -152,6 +153,8 @@ class Experiment:
         Tables that run where none is asked for; all if empty, and the usual ones.
     random_masks : tuple of str
         Protocols whose holes depend on the seed.
+    protocol_tables : mapping of str to tuple of str
+        The tables of protocols that are not for all.
     n_seeds, quick_seeds : int
         How many seeds a full and a quick run have.
     shares : bool
@@ -171,6 +174,7 @@ class Experiment:
     usual_tables: tuple[str, ...] = ()
     quick_tables: tuple[str, ...] = ()
     random_masks: tuple[str, ...] = ()
+    protocol_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     n_seeds: int = 5
     quick_seeds: int = 2
     shares: bool = False
@@ -184,7 +188,9 @@ class Experiment:
         setting = (cell["protocol"], cell["units"])
         if self.published_under is not None and setting != self.published_under:
             return float("nan")
-        return self.row(cell["row"]).published.get(metric, {}).get(cell["table"], float("nan"))
+        values = self.row(cell["row"]).published.get(metric, {})
+        either = values.get(cell["table"], float("nan"))
+        return values.get(f"{cell['table']}, {cell['protocol']}", either)
 
     def cells(
         self,
@@ -215,6 +221,8 @@ class Experiment:
         """Whether a cell says anything new, or enough of it in a quick run."""
         row = self.row(cell.row)
         if row.tables and cell.table not in row.tables:
+            return False
+        if cell.table not in self.protocol_tables.get(cell.protocol, self.tables):
             return False
         if not row.random and cell.protocol not in self.random_masks:
             return cell.seed == first

@@ -58,7 +58,7 @@ def mcar_mask(n_rows: int, n_modalities: int, ratio: float, seed: int) -> np.nda
 
     Examples
     --------
-    >>> mcar_mask(1000, 2, 0.3, 0).mean().round(1)
+    >>> float(mcar_mask(1000, 2, 0.3, 0).mean().round(1))
     0.7
     """
     if not 0 <= ratio < 1:
@@ -91,7 +91,7 @@ def mar_mask(x: np.ndarray, seed: int) -> np.ndarray:
 
     Examples
     --------
-    >>> mar_mask(np.full((4, 8), 0.5), 0)[:, :2].all()
+    >>> bool(mar_mask(np.full((4, 8), 0.5), 0)[:, :2].all())
     True
     """
     n_seen = max(1, x.shape[1] // 4)
@@ -123,7 +123,7 @@ def nmar_mask(x: np.ndarray, seed: int) -> np.ndarray:
 
     Examples
     --------
-    >>> nmar_mask(np.ones((1000, 2)), 0).mean().round(1)
+    >>> float(nmar_mask(np.ones((1000, 2)), 0).mean().round(1))
     0.7
     """
     return _uniform(x.shape, seed) < _sigmoid(x)
