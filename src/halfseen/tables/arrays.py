@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,33 @@ class Array(Container):
         if place not in self._raws:
             self._raws[place] = _read(f"x{place}", self.table[:, place])
         return self._raws[place]
+
+    def record(self) -> dict[str, Any]:
+        """Type of the numbers, and how many columns there are."""
+        return {"container": "array", "dtype": self.table.dtype.str, "n_columns": self.shape[1]}
+
+    @staticmethod
+    def blank(record: Mapping[str, Any], n: int) -> np.ndarray:
+        """An array of NaN, of floats where integers were, or of None where text was."""
+        dtype = np.dtype(record["dtype"])
+        shape = n, record["n_columns"]
+        if dtype.kind in "UO":
+            return np.full(shape, None, dtype=object)
+        return np.full(shape, np.nan, dtype=dtype if dtype.kind == "f" else np.float64)
+
+    @staticmethod
+    def exact(table: np.ndarray, record: Mapping[str, Any]) -> np.ndarray:
+        """Integers, truth values or text where no cell is missing."""
+        import pandas as pd
+
+        dtype = np.dtype(record["dtype"])
+        if dtype == table.dtype or pd.isna(table).any():
+            return table
+        return (
+            round_clip(table, dtype)
+            if dtype.kind in "iu"
+            else table.astype(bool if dtype.kind == "b" else str)
+        )
 
     def replace(self, fills: dict[int, Fill]) -> np.ndarray:
         """Copy of the array in which some cells are replaced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.types as pt
 from halfseen.tables.containers import Container, Fill
 from halfseen.tables.raw import Raw, plain, round_clip, to_decimals
 
-__all__ = ["ArrowTable", "fill_arrow", "read_arrow"]
+__all__ = ["ArrowTable", "fill_arrow", "nulls", "read_arrow", "record_type"]
 
 
 class ArrowTable(Container):
@@ -32,6 +33,21 @@ class ArrowTable(Container):
         """Read one column."""
         return read_arrow(self.table.column_names[place], self.table.column(place))
 
+    def record(self) -> dict[str, Any]:
+        """Names and types of the columns."""
+        types = [record_type(column) for column in self.table.columns]
+        return {"container": "arrow", "labels": self.labels, "columns": types}
+
+    @staticmethod
+    def blank(record: Mapping[str, Any], n: int) -> pa.Table:
+        """A table of nulls."""
+        return pa.table([nulls(kind, n) for kind in record["columns"]], names=record["labels"])
+
+    @staticmethod
+    def exact(table: pa.Table, record: Mapping[str, Any]) -> pa.Table:
+        """The table itself: all types of Arrow have nulls."""
+        return table
+
     def replace(self, fills: dict[int, Fill]) -> pa.Table:
         """Copy of the table in which some cells are replaced."""
         out = self.table
@@ -40,6 +56,32 @@ class ArrowTable(Container):
             field = out.schema.field(place).with_type(column.type)
             out = out.set_column(place, field, column)
         return out
+
+
+def record_type(column: pa.ChunkedArray) -> dict[str, Any]:
+    """A type as plain values."""
+    kind = column.type
+    if pt.is_dictionary(kind):
+        values, indices = str(kind.value_type), str(kind.index_type)
+        labels = {
+            "categories": list(_read_dictionary("", "", column).labels),
+            "ordered": kind.ordered,
+        }
+        return {"dtype": "dictionary", "values": values, "indices": indices, **labels}
+    if pt.is_decimal(kind):
+        return {"dtype": "decimal", "precision": kind.precision, "scale": kind.scale}
+    return {"dtype": str(kind)}
+
+
+def nulls(column: Mapping[str, Any], n: int) -> pa.Array:
+    """``n`` nulls of a type that :func:`record_type` described."""
+    if column["dtype"] == "dictionary":
+        codes = pa.nulls(n, pa.type_for_alias(column["indices"]))
+        labels = pa.array(column["categories"], pa.type_for_alias(column["values"]))
+        return pa.DictionaryArray.from_arrays(codes, labels, ordered=column["ordered"])
+    if column["dtype"] == "decimal":
+        return pa.nulls(n, pa.decimal128(column["precision"], column["scale"]))
+    return pa.nulls(n, pa.type_for_alias(column["dtype"]))
 
 
 def read_arrow(name: str, column: pa.ChunkedArray, dtype: str | None = None) -> Raw:

@@ -11,7 +11,7 @@ import numpy as np
 
 from halfseen.core.spec import Column, DataSpec
 from halfseen.errors import ColumnError, UnseenCategoryWarning
-from halfseen.tables.containers import Container, Fill, open_table
+from halfseen.tables.containers import Container, Fill, blank_table, exact_table, open_table
 from halfseen.tables.kinds import check_support, infer_column, refusal
 from halfseen.tables.raw import Level, Raw
 from halfseen.tables.settings import check_kinds
@@ -64,6 +64,7 @@ class TableCodec:
     spec: DataSpec
     feature_names: list[str] | None
     levels: dict[str, list[Level]]
+    _record: Mapping[str, Any]
 
     def fit(
         self,
@@ -102,6 +103,7 @@ class TableCodec:
                 levels[name] = found
         self.spec, self.levels = DataSpec(tuple(columns)), levels
         self.feature_names = container.feature_names
+        self._record = container.record()
         return self
 
     def encode(self, table: Any) -> Encoded:
@@ -158,6 +160,41 @@ class TableCodec:
                 fills[place] = Fill(where, self._decode(column, filled[where, place]))
         return container.replace(fills)
 
+    def template(self, n: int) -> Any:
+        """A table of ``n`` rows without a single cell, like that of fit.
+
+        Parameters
+        ----------
+        n : int
+            Number of rows.
+
+        Returns
+        -------
+        same as the table of fit
+            What :meth:`restore` fills. Columns whose type cannot hold a missing cell have the
+            nearest one that can, such as ``Int64`` of pandas for ``int64``.
+        """
+        return blank_table(self._record, n)
+
+    def create(self, values: np.ndarray) -> Any:
+        """A new table like that of fit, in its very types.
+
+        Parameters
+        ----------
+        values : array of shape (n, p)
+            Cells in data units and codes. Where one is NaN the cell is missing, and its column
+            has the type that it has in :meth:`template`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> codec = TableCodec().fit(pd.DataFrame({"age": [31, 40], "city": ["Rome", "Oslo"]}))
+        >>> codec.create(np.array([[35.2, 0.0]]))
+           age  city
+        0   35  Oslo
+        """
+        return exact_table(self.restore(self.template(len(values)), values), self._record)
+
     def to_json(self) -> dict[str, Any]:
         """All that is needed to encode and restore new tables, as plain values.
 
@@ -171,6 +208,7 @@ class TableCodec:
             "columns": self.spec.to_json(),
             "feature_names": self.feature_names,
             "levels": self.levels,
+            "record": self._record,
         }
 
     @classmethod
@@ -181,7 +219,18 @@ class TableCodec:
         names = state["feature_names"]
         codec.feature_names = None if names is None else list(names)
         codec.levels = {name: list(levels) for name, levels in state["levels"].items()}
+        codec._record = state.get("record") or codec._plain_record()
         return codec
+
+    def _plain_record(self) -> dict[str, Any]:
+        """A container for files that say nothing of it."""
+        columns = self.spec.columns
+        types = ["object" if column.categorical else "float64" for column in columns]
+        if self.feature_names is None:
+            dtype = np.dtype("object" if "object" in types else "float64").str
+            return {"container": "array", "dtype": dtype, "n_columns": len(columns)}
+        named = [{"dtype": dtype} for dtype in types]
+        return {"container": "pandas", "labels": self.feature_names, "columns": named}
 
     def _open(self, table: Any) -> Container:
         container = open_table(table)

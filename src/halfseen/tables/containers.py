@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import narwhals.dependencies as nwd
@@ -13,7 +15,7 @@ import numpy as np
 from halfseen.errors import ColumnError, SettingError
 from halfseen.tables.raw import Level, Raw
 
-__all__ = ["CellTypeError", "Container", "Fill", "open_table"]
+__all__ = ["CellTypeError", "Container", "Fill", "blank_table", "exact_table", "open_table"]
 
 
 class CellTypeError(ColumnError, TypeError):
@@ -86,6 +88,23 @@ class Container(ABC):
         """Read one column."""
 
     @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What the container is, as plain values: enough for :meth:`blank`."""
+
+    @staticmethod
+    @abstractmethod
+    def blank(record: Mapping[str, Any], n: int) -> Any:
+        """A table of ``n`` rows without a single cell, of the kind that ``record`` describes.
+
+        Columns whose type cannot hold a missing cell have the nearest type that can.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def exact(table: Any, record: Mapping[str, Any]) -> Any:
+        """A filled table with the very types that :meth:`blank` could not use."""
+
+    @abstractmethod
     def replace(self, fills: dict[int, Fill]) -> Any:
         """Copy of the table in which some cells of some columns are replaced."""
 
@@ -123,23 +142,41 @@ def open_table(table: Any, strict: bool = True) -> Container:
     return container
 
 
+def blank_table(record: Mapping[str, Any], n: int) -> Any:
+    """A table of ``n`` rows without a single cell, of the kind that ``record`` describes."""
+    return _class(record["container"]).blank(record, n)
+
+
+def exact_table(table: Any, record: Mapping[str, Any]) -> Any:
+    """A filled table with the very types that a blank one could not use."""
+    return _class(record["container"]).exact(table, record)
+
+
+def _class(name: str) -> type[Container]:
+    """The containers by name: their libraries are imported when they are needed."""
+    module, kind = _CLASSES[name]
+    return getattr(import_module(f"halfseen.tables.{module}"), kind)
+
+
+_CLASSES = {
+    "pandas": ("pandas_frames", "PandasFrame"),
+    "polars": ("polars_frames", "PolarsFrame"),
+    "arrow": ("arrow_tables", "ArrowTable"),
+    "array": ("arrays", "Array"),
+}
+
+
 def _wrap(table: Any) -> Container:
     _refuse_lazy(table)
     if nwd.is_pandas_dataframe(table):
-        from halfseen.tables.pandas_frames import PandasFrame
-
-        return PandasFrame(table)
+        return _class("pandas")(table)
     if nwd.is_polars_dataframe(table):
-        from halfseen.tables.polars_frames import PolarsFrame
-
-        return PolarsFrame(table)
+        return _class("polars")(table)
     if nwd.is_pyarrow_table(table):
-        from halfseen.tables.arrow_tables import ArrowTable
+        return _class("arrow")(table)
+    from halfseen.tables.arrays import as_array
 
-        return ArrowTable(table)
-    from halfseen.tables.arrays import Array, as_array
-
-    return Array(as_array(table))
+    return _class("array")(as_array(table))
 
 
 def _refuse_lazy(table: Any) -> None:

@@ -48,6 +48,7 @@ class ImageCodec:
 
     spec: DataSpec
     feature_names: None = None
+    _record: Mapping[str, Any]
 
     def __init__(self) -> None:
         self.levels: dict[str, list[Level]] = {}
@@ -94,6 +95,8 @@ class ImageCodec:
                 f"Got {len(pixels)} images of which no pixel is seen. Expected some that are."
             )
         self.spec = _spec(pixels.shape[1:])
+        tensor = isinstance(images, Tensor)
+        self._record = {"tensor": tensor, "dtype": str(images.dtype).removeprefix("torch.")}
         return self
 
     def encode(self, images: Any) -> Encoded:
@@ -155,6 +158,24 @@ class ImageCodec:
         out[missing] = answers.astype(out.dtype)
         return out
 
+    def template(self, n: int) -> Any:
+        """``n`` images without a pixel, in an array or a tensor (on the CPU) as in fit.
+
+        Examples
+        --------
+        >>> ImageCodec().fit(np.zeros((2, 1, 1, 2), dtype=np.float32)).template(1)
+        array([[[[nan, nan]]]], dtype=float32)
+        """
+        assert self.spec.shape is not None
+        shape, dtype = (n, *self.spec.shape), self._record["dtype"]
+        if self._record["tensor"]:
+            return torch.full(shape, torch.nan, dtype=getattr(torch, dtype))
+        return np.full(shape, np.nan, dtype=dtype)
+
+    def create(self, values: np.ndarray) -> Any:
+        """Images of the kind seen in fit, from pixels (n, c * h * w)."""
+        return self.restore(self.template(len(values)), values)
+
     def to_json(self) -> dict[str, Any]:
         """All that is needed to encode and restore new images, as plain values.
 
@@ -162,18 +183,20 @@ class ImageCodec:
         --------
         >>> codec = ImageCodec().fit(np.zeros((2, 1, 3, 3)))
         >>> codec.to_json()
-        {'image_shape': [1, 3, 3]}
+        {'image_shape': [1, 3, 3], 'tensor': False, 'dtype': 'float64'}
         >>> ImageCodec.from_json(codec.to_json()).spec == codec.spec
         True
         """
         assert self.spec.shape is not None
-        return {"image_shape": list(self.spec.shape)}
+        return {"image_shape": list(self.spec.shape), **self._record}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> ImageCodec:
         """Inverse of :meth:`to_json`."""
         codec = cls()
         codec.spec = _spec(state["image_shape"])
+        default = {"tensor": False, "dtype": "float64"}
+        codec._record = {key: state.get(key, default[key]) for key in default}
         return codec
 
     def _open(self, images: Any) -> np.ndarray:

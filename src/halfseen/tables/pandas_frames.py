@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from halfseen.tables.arrays import as_objects
 from halfseen.tables.containers import Container, Fill
 from halfseen.tables.raw import Raw, plain, round_clip
 
-__all__ = ["PandasFrame"]
+__all__ = ["PandasFrame", "nullable"]
 
 
 class PandasFrame(Container):
@@ -31,6 +32,29 @@ class PandasFrame(Container):
         """Read one column."""
         return _read(str(self.table.columns[place]), self.table.iloc[:, place])
 
+    def record(self) -> dict[str, Any]:
+        """Labels and types of the columns."""
+        labels = [label if type(label) in (str, int) else str(label) for label in self.labels]
+        types = [_record_type(self.table.iloc[:, place]) for place in range(len(labels))]
+        return {"container": "pandas", "labels": labels, "columns": types}
+
+    @staticmethod
+    def blank(record: Mapping[str, Any], n: int) -> pd.DataFrame:
+        """A frame of missing cells; integers and truth values have pandas' nullable types."""
+        columns = [_blank_column(column, n) for column in record["columns"]]
+        frame = pd.concat(columns, axis=1)
+        frame.columns = pd.Index(record["labels"])
+        return frame
+
+    @staticmethod
+    def exact(table: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:
+        """NumPy's integers and truth values in columns without a missing cell."""
+        for place, column in enumerate(record["columns"]):
+            cells = table.iloc[:, place]
+            if nullable(column["dtype"]) != column["dtype"] and not cells.isna().any():
+                table.isetitem(place, cells.astype(column["dtype"]))
+        return table
+
     def replace(self, fills: dict[int, Fill]) -> pd.DataFrame:
         """Copy of the frame in which some cells are replaced."""
         # Deep, as pandas 2 would let a change of the result reach the input.
@@ -41,6 +65,49 @@ class PandasFrame(Container):
             # With the type said, as pandas 3 would make text of an array of objects.
             out.isetitem(place, pd.Series(filled, index=out.index, dtype=filled.dtype))
         return out
+
+
+def nullable(dtype: str) -> str:
+    """The pandas type with missing cells of a NumPy type without; other types as they are.
+
+    Examples
+    --------
+    >>> nullable("uint8"), nullable("bool"), nullable("float32")
+    ('UInt8', 'boolean', 'float32')
+    """
+    if dtype == "bool":
+        return "boolean"
+    if dtype.rstrip("0123456789") in ("int", "uint"):
+        return dtype.replace("int", "Int").replace("u", "U")
+    return dtype
+
+
+def _record_type(column: pd.Series) -> dict[str, Any]:
+    """A type as plain values."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        from halfseen.tables.arrow_tables import record_type
+
+        return {"dtype": "arrow", "arrow": record_type(_chunks(column))}
+    if isinstance(dtype, pd.CategoricalDtype):
+        labels = [plain(label) for label in dtype.categories]
+        return {"dtype": "category", "categories": labels, "ordered": bool(dtype.ordered)}
+    return {"dtype": str(dtype)}
+
+
+def _blank_column(column: Mapping[str, Any], n: int) -> pd.Series:
+    """``n`` missing cells of a type that :func:`_record_type` described."""
+    if column["dtype"] == "arrow":
+        import pyarrow as pa
+
+        from halfseen.tables.arrow_tables import nulls
+
+        cells = pa.chunked_array([nulls(column["arrow"], n)])
+        return pd.Series(pd.arrays.ArrowExtensionArray(cells))
+    if column["dtype"] == "category":
+        kind = pd.CategoricalDtype(column["categories"], column["ordered"])
+        return pd.Series(index=range(n), dtype=kind)
+    return pd.Series(index=range(n), dtype=nullable(column["dtype"]))
 
 
 def _read(name: str, column: pd.Series) -> Raw:

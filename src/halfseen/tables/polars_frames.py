@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,24 @@ class PolarsFrame(Container):
         """Read one column."""
         return _read(self.table.to_series(place))
 
+    def record(self) -> dict[str, Any]:
+        """Names and types of the columns."""
+        types = [_record_type(kind) for kind in self.table.dtypes]
+        return {"container": "polars", "labels": self.labels, "columns": types}
+
+    @staticmethod
+    def blank(record: Mapping[str, Any], n: int) -> pl.DataFrame:
+        """A frame of nulls."""
+        pairs = zip(record["labels"], record["columns"], strict=True)
+        return pl.DataFrame(
+            [pl.Series(name, [None] * n, _read_type(kind)) for name, kind in pairs]
+        )
+
+    @staticmethod
+    def exact(table: pl.DataFrame, record: Mapping[str, Any]) -> pl.DataFrame:
+        """The table itself: all types of polars have nulls."""
+        return table
+
     def replace(self, fills: dict[int, Fill]) -> pl.DataFrame:
         """Copy of the frame in which some cells are replaced."""
         columns = [
@@ -39,6 +58,20 @@ class PolarsFrame(Container):
             for place, fill in fills.items()
         ]
         return self.table.with_columns(columns)
+
+
+def _record_type(kind: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {"dtype": kind.base_type().__name__}
+    if isinstance(kind, pl.Enum):
+        settings["categories"] = kind.categories.to_list()
+    if isinstance(kind, pl.Decimal):
+        settings |= {"precision": kind.precision, "scale": kind.scale}
+    return settings
+
+
+def _read_type(column: Mapping[str, Any]) -> Any:
+    settings = dict(column)
+    return getattr(pl, settings.pop("dtype"))(**settings)
 
 
 def _read(column: pl.Series) -> Raw:
