@@ -119,13 +119,14 @@ def test_arrow(case):
         np.array([[1, 250], [3, 4], [5, 6]], dtype=np.uint8),
         np.array([[True, False], [False, True], [True, True]]),
         np.array([["a", "b"], ["c", "b"], ["a", "d"]]),
-        np.array([["a", 1.5], ["c", 2.5], ["a", 3.5]], dtype=object),
+        np.array([["a", 1.5, 7], ["c", 2.5, 8], ["a", 3.5, 9]], dtype=object),
     ],
 )
 def test_arrays(table):
     out = made(table)
     assert out.dtype == table.dtype
     np.testing.assert_array_equal(out, table)
+    assert [type(cell) for cell in out[0]] == [type(cell) for cell in table[0]]
 
 
 def test_cells_without_an_answer_stay_missing_in_a_type_that_can():

@@ -80,7 +80,11 @@ class Array(Container):
 
     def record(self) -> dict[str, Any]:
         """Type of the numbers, and how many columns there are."""
-        return {"container": "array", "dtype": self.table.dtype.str, "n_columns": self.shape[1]}
+        record = {"container": "array", "dtype": self.table.dtype.str, "n_columns": self.shape[1]}
+        if self.table.dtype.kind == "O":
+            whole = [j for j in range(self.shape[1]) if self.raw(j).tag == "integer"]
+            return record | {"whole": whole}
+        return record
 
     @staticmethod
     def blank(record: Mapping[str, Any], n: int) -> np.ndarray:
@@ -97,13 +101,14 @@ class Array(Container):
         import pandas as pd
 
         dtype = np.dtype(record["dtype"])
+        for j in record.get("whole", []):
+            if not pd.isna(table[:, j]).any():
+                table[:, j] = [round(value) for value in table[:, j]]
         if dtype == table.dtype or pd.isna(table).any():
             return table
-        return (
-            round_clip(table, dtype)
-            if dtype.kind in "iu"
-            else table.astype(bool if dtype.kind == "b" else str)
-        )
+        if dtype.kind in "iu":
+            return round_clip(table, dtype)
+        return table.astype(bool if dtype.kind == "b" else str)
 
     def replace(self, fills: dict[int, Fill]) -> np.ndarray:
         """Copy of the array in which some cells are replaced."""

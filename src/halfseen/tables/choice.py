@@ -1,16 +1,19 @@
-"""Which codec reads an input: images have four axes, everything else is a table."""
+"""Which codec reads an input: a mapping is modalities, images have four axes, else a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from halfseen.tables.blocks import BlockCodec
 from halfseen.tables.codec import TableCodec
 from halfseen.tables.images import ImageCodec
+from halfseen.tables.parts import part_from_json
+from halfseen.tables.text import TextCodec
 
 __all__ = ["Codec", "codec_for", "codec_from_json"]
 
-Codec = TableCodec | ImageCodec
+Codec = TableCodec | ImageCodec | TextCodec | BlockCodec
 
 
 def codec_for(data: Any) -> Codec:
@@ -18,13 +21,13 @@ def codec_for(data: Any) -> Codec:
 
     Parameters
     ----------
-    data : table, or array or Tensor of shape (n, c, h, w)
+    data : table, array or Tensor of shape (n, c, h, w), or mapping of str to modality
         What an estimator was given. An array of three axes goes to the codec of images, which
         says what it lacks.
 
     Returns
     -------
-    TableCodec or ImageCodec
+    TableCodec, ImageCodec or BlockCodec
 
     Examples
     --------
@@ -33,7 +36,11 @@ def codec_for(data: Any) -> Codec:
     'ImageCodec'
     >>> type(codec_for([[1.0, 2.0]])).__name__
     'TableCodec'
+    >>> type(codec_for({"lab": [[1.0, 2.0]], "note": ["a cat"]})).__name__
+    'BlockCodec'
     """
+    if isinstance(data, Mapping):
+        return BlockCodec()
     return ImageCodec() if getattr(data, "ndim", 2) in (3, 4) else TableCodec()
 
 
@@ -45,4 +52,4 @@ def codec_from_json(state: Mapping[str, Any]) -> Codec:
     >>> codec_from_json({"image_shape": [1, 4, 4]}).spec.shape
     (1, 4, 4)
     """
-    return (ImageCodec if "image_shape" in state else TableCodec).from_json(state)
+    return BlockCodec.from_json(state) if "blocks" in state else part_from_json(state)

@@ -1,0 +1,81 @@
+"""Which codec reads one modality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import narwhals.dependencies as nwd
+import numpy as np
+
+from halfseen.tables.codec import TableCodec
+from halfseen.tables.forms import Form, Whole, form_of
+from halfseen.tables.images import ImageCodec
+from halfseen.tables.text import SETTINGS, TextCodec
+from halfseen.tables.text_containers import is_absent
+
+__all__ = ["Part", "choose_part", "part_from_json"]
+
+Part = TableCodec | ImageCodec | TextCodec
+
+
+def part_from_json(state: Mapping[str, Any]) -> Part:
+    """The codec of one modality that wrote a state with ``to_json``."""
+    if "image_shape" in state:
+        return ImageCodec.from_json(state)
+    return (TextCodec if "tokens" in state else TableCodec).from_json(state)
+
+
+def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
+    """An unfitted codec for a modality, and the form of its container.
+
+    Parameters
+    ----------
+    name : str
+        Its name, for the columns of texts.
+    block : object
+        The modality.
+    kinds : str or mapping, optional
+        What the user said of it.
+
+    Examples
+    --------
+    >>> codec, form = choose_part("note", ["a cat", None])
+    >>> type(codec).__name__
+    'TextCodec'
+    >>> codec, form = choose_part("city", ["Rome", None], "nominal")
+    >>> type(codec).__name__
+    'TableCodec'
+    """
+    if _is_text(block, kinds):
+        return TextCodec(name), Whole()
+    form = form_of(block)
+    n_axes = getattr(block, "ndim", 2)
+    shape = getattr(form, "shape", None)
+    n_axes = n_axes if shape is None else 1 + len(shape)
+    return (ImageCodec() if n_axes in (3, 4) else TableCodec()), form
+
+
+def _is_text(block: Any, kinds: Any) -> bool:
+    """Whether a modality holds texts: as the user says, else when its first cell is one."""
+    said = kinds.get("kind") if isinstance(kinds, Mapping) else kinds
+    if said is not None:
+        return said == "text"
+    if isinstance(kinds, Mapping) and set(kinds) & set(SETTINGS):
+        return True
+    if getattr(block, "ndim", 1) != 1 or not _plain_cells(block):
+        return False
+    first = next((cell for cell in block if not is_absent(cell)), None)
+    words = isinstance(first, (list, tuple)) and len(first) > 0 and isinstance(first[0], str)
+    return isinstance(first, str) or words
+
+
+def _plain_cells(block: Any) -> bool:
+    """Whether the cells of one axis are strings or objects, and no declared categories."""
+    if isinstance(block, (list, tuple)):
+        return True
+    if isinstance(block, np.ndarray):
+        return block.dtype.kind in "UO"
+    if nwd.is_pandas_series(block):
+        return str(block.dtype).split("[")[0] in ("object", "str", "string", "large_string")
+    return nwd.is_polars_series(block) and str(block.dtype).split("(")[0] in ("String", "List")

@@ -1,0 +1,308 @@
+"""Modalities go in and come back: same names, same containers, seen cells to the bit."""
+
+import json
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given, settings
+
+from halfseen.errors import ColumnError, SettingError
+from halfseen.tables.blocks import BlockCodec
+from halfseen.tables.choice import codec_for, codec_from_json
+from halfseen.tables.codec import TableCodec
+from halfseen.tables.images import ImageCodec
+from halfseen.tables.text import TextCodec
+from halfseen.testing.tables import same_bits, some_frame
+
+N = 12
+
+
+def pictures(dtype=np.float32):
+    images = np.random.default_rng(3).random((N, 1, 2, 2)).astype(dtype)
+    images[::3] = np.nan
+    return images
+
+
+def notes():
+    return [None if i % 4 == 1 else "a cat" if i % 2 else "two dogs" for i in range(N)]
+
+
+def everything():
+    return {"lab": some_frame(N), "picture": pictures(), "note": notes()}
+
+
+def again(codec):
+    return codec_from_json(json.loads(json.dumps(codec.to_json())))
+
+
+def halves(codec, data):
+    """An answer for every cell: the middle of what is seen, code 0 of categories."""
+    values = codec.encode(data).values
+    fill = [
+        0.0 if column.categorical else np.nanmean(values[:, j])
+        for j, column in enumerate(codec.spec.columns)
+    ]
+    return np.tile(fill, (len(values), 1))
+
+
+def test_columns_stand_side_by_side():
+    data = everything()
+    codec = BlockCodec().fit(data)
+    parts = [
+        TableCodec().fit(data["lab"]),
+        ImageCodec().fit(data["picture"]),
+        TextCodec("note").fit(data["note"]),
+    ]
+    encoded = codec.encode(data)
+    alone = [part.encode(block) for part, block in zip(parts, data.values(), strict=True)]
+    np.testing.assert_array_equal(encoded.values, np.hstack([e.values for e in alone]))
+    np.testing.assert_array_equal(encoded.missing, np.hstack([e.missing for e in alone]))
+    assert codec.spec.names == [
+        *(f"lab.{name}" for name in data["lab"]),
+        *(f"picture.pixel[0,{i},{j}]" for i in range(2) for j in range(2)),
+        "note[0]",
+        "note[1]",
+    ]
+    lab, picture, note = codec.spec.blocks
+    assert (lab.name, lab.columns, lab.shape, lab.tokens) == ("lab", tuple(range(7)), None, False)
+    assert (picture.columns, picture.shape) == ((7, 8, 9, 10), (1, 2, 2))
+    assert (note.columns, note.tokens) == ((11, 12), True)
+    assert codec.spec.images == [[7, 8, 9, 10]]
+    assert set(codec.levels) == {c.name for c in codec.spec.columns if c.categorical}
+    assert codec.levels["lab.flag"] == [False, True]
+    assert codec.levels["note[1]"] == ["<end>", "<unk>", "dogs", "two", "a", "cat"]
+    assert again(codec).spec == codec.spec
+    assert again(codec).levels == codec.levels
+
+
+def test_everything_comes_back_in_its_container_and_order():
+    data = everything()
+    fitted = BlockCodec().fit(data)
+    turned = {name: data[name] for name in ("note", "lab", "picture")}
+    for codec in (fitted, again(fitted)):
+        out = codec.restore(turned, halves(codec, data))
+        assert list(out) == list(turned)
+        assert not codec.encode(out).missing.any()
+        assert out["lab"].dtypes.equals(data["lab"].dtypes)
+        seen = data["lab"].notna()
+        pd.testing.assert_frame_equal(out["lab"].where(seen), data["lab"].where(seen))
+        assert out["picture"].dtype == np.float32
+        shown = ~np.isnan(data["picture"])
+        assert same_bits(out["picture"][shown], data["picture"][shown])
+        pairs = zip(out["note"], data["note"], strict=True)
+        assert all(new is old for new, old in pairs if old is not None)
+
+
+FRAME = pd.DataFrame({"a": [1.5, None, 2.5], "b": ["x", None, "y"]})
+HELD = {
+    "pandas": FRAME,
+    "polars": pl.from_pandas(FRAME),
+    "arrow": pa.table({"a": [1.5, None, 2.5], "b": ["x", None, "y"]}),
+    "array": np.array([[1.5, 2.0], [np.nan, np.nan], [3.0, 4.5]], dtype=np.float32),
+    "vector": np.array([1.5, np.nan, 3.0]),
+    "labels": np.array(["u", None, "v"], dtype=object),
+    "numbers": [1.5, None, 3.0],
+    "whole numbers": (1, None, 3),
+    "series": pd.Series([1.5, None, 3.0], name="s", index=[5, 6, 7]),
+    "whole series": pd.Series([1, None, 3], dtype="Int64"),
+    "categories": pd.Series(["u", None, "v"], dtype="category"),
+    "polars series": pl.Series("s", [1, None, 3]),
+    "tensor": torch.tensor([[1.5, 2.0], [torch.nan, 2.5], [3.0, 4.5]]),
+    "tensor of one axis": torch.tensor([1.5, torch.nan, 3.0], dtype=torch.bfloat16),
+    "rows": [np.array([1.5, 2.0], dtype=np.float32), None, np.array([3.0, np.nan], np.float32)],
+    "rows of whole numbers": (np.array([1, 200], np.uint8), None, np.array([3, 4], np.uint8)),
+    "rows of lists": [[1.5, 2.0], None, [3.0, 4.0]],
+    "rows of tensors": [torch.tensor([1.5, 2.0]), None, torch.tensor([3.0, 4.0])],
+    "images": np.array([1.5, np.nan, 2.0], dtype=np.float16).reshape(3, 1, 1, 1),
+    "tensor of images": torch.tensor([1.5, torch.nan, 2.0]).reshape(3, 1, 1, 1),
+    "list of images": [np.full((1, 2, 2), 0.5), None, np.full((1, 2, 2), 0.25)],
+    "texts": ["a", None, "b c"],
+    "texts in a series": pd.Series(["a", None, "b c"], dtype="string"),
+}
+
+
+def facts(block):
+    """What must not change: types of the container and of its cells, and names."""
+    if isinstance(block, (list, tuple)):
+        return type(block), {(type(row), getattr(row, "dtype", None)) for row in block} - {
+            (type(None), None)
+        }
+    if isinstance(block, pd.DataFrame):
+        return type(block), block.dtypes.tolist(), list(block.columns)
+    if isinstance(block, (pl.DataFrame, pa.Table)):
+        return type(block), block.schema
+    return type(block), block.dtype, getattr(block, "name", None)
+
+
+def rows_of(block):
+    """Rows as plain values, however they are held."""
+    if isinstance(block, (pl.DataFrame, pa.Table)):
+        return [
+            tuple(row.values()) for row in (getattr(block, "to_dicts", None) or block.to_pylist)()
+        ]
+    if isinstance(block, pd.DataFrame):
+        return list(block.itertuples(index=False, name=None))
+    rows = block.float().numpy() if isinstance(block, torch.Tensor) else block
+    return [np.asarray(row).tolist() if hasattr(row, "__len__") else row for row in rows]
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_containers_come_back(name):
+    block = HELD[name]
+    data = {"it": block, "beside": np.arange(3.0)}
+    fitted = BlockCodec().fit(data)
+    for codec in (fitted, again(fitted)):
+        encoded = codec.encode(data)
+        assert encoded.missing[1].any()
+        assert (encoded.missing == np.isnan(encoded.values)).all()
+        out = codec.restore(data, np.ones_like(encoded.values))["it"]
+        assert facts(out) == facts(block)
+        if hasattr(block, "iloc"):
+            assert out.index.equals(block.index)
+        assert rows_of(out)[0] == rows_of(block)[0]
+        assert not codec.encode({"it": out, "beside": data["beside"]}).missing.any()
+        if isinstance(block, (list, tuple)):
+            assert out[0] is block[0]
+        left = codec.restore(data, np.full_like(encoded.values, np.nan))
+        np.testing.assert_array_equal(codec.encode(left).values, encoded.values)
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_modality_that_is_absent_is_made(name):
+    block = HELD[name]
+    data = {"it": block, "beside": np.arange(3.0)}
+    fitted = BlockCodec().fit(data)
+    values = fitted.restore(data, np.ones((3, fitted.spec.n_columns)))
+    codes = fitted.encode(values).values
+    for codec in (fitted, again(fitted)):
+        absent = {"it": None, "beside": np.arange(3.0)}
+        encoded = codec.encode(absent)
+        assert encoded.missing[:, :-1].all()
+        assert not encoded.missing[:, -1].any()
+        made = codec.restore(absent, codes)["it"]
+        assert facts(made) == facts(block)
+        assert rows_of(made) == rows_of(values["it"])
+        blank = codec.template(3)
+        assert codec.encode(blank).missing.all()
+        filled = codec.restore(blank, codes)
+        np.testing.assert_array_equal(codec.encode(filled).values, codes)
+        assert rows_of(codec.create(codes)["it"]) == rows_of(values["it"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_any_rows_may_be_absent(data):
+    flags = data.draw(st.lists(st.tuples(*[st.booleans()] * 3), min_size=3, max_size=8))
+    flags = [(True, True, True), *flags]
+    n, rng = len(flags), np.random.default_rng(len(flags))
+    lab = rng.normal(size=(n, 2))
+    lab[[not f[0] for f in flags]] = np.nan
+    seen = {
+        "lab": lab,
+        "picture": [rng.random((1, 2, 3)) if f[1] else None for f in flags],
+        "note": ["some words" if f[2] else None for f in flags],
+    }
+    codec = BlockCodec().fit(seen)
+    missing = codec.encode(seen).missing
+    for place, name in enumerate(seen):
+        columns = codec._places(name)
+        expected = [[not f[place]] * len(columns) for f in flags]
+        np.testing.assert_array_equal(missing[:, columns], expected)
+    answers = np.where(missing, 1.0, np.nan)
+    out = codec.restore(seen, answers)
+    assert not codec.encode(out).missing.any()
+    for new, old in zip(out["picture"], seen["picture"], strict=True):
+        assert (new is old) if old is not None else (new == 1.0).all()
+
+
+def test_kinds_are_by_modality():
+    data = {
+        "lab": pd.DataFrame({"a": [1.5, 2.5, 3.5]}),
+        "age": [1, 2, 30],
+        "city": pd.Series(["u", "v", "u"]),
+        "note": ["a b c", "b", "c"],
+    }
+    kinds = {
+        "lab": {"a": "positive"},
+        "age": "count",
+        "city": {"kind": "ordered", "levels": ["v", "u"]},
+        "note": {"max_length": 2},
+    }
+    codec = BlockCodec().fit(data, kinds)
+    assert codec.spec.names == ["lab.a", "age", "city", "note[0]", "note[1]"]
+    kinds = [column.kind for column in codec.spec.columns]
+    assert kinds == ["positive", "count", "ordered", "nominal", "nominal"]
+    assert codec.levels["city"] == ["v", "u"]
+    bag = BlockCodec().fit(data, {"note": {"kind": "text", "bag": True}})
+    assert bag.spec.names[-3:] == ["note[b]", "note[c]", "note[a]"]
+
+
+def test_a_list_may_follow_an_array():
+    """What is absent as a whole is easier to say with None than with NaN."""
+    images = np.arange(8.0).reshape(2, 1, 2, 2)
+    codec = BlockCodec().fit({"picture": images, "x": np.arange(2.0)})
+    out = codec.restore({"picture": [None, images[1]], "x": np.arange(2.0)}, np.full((2, 5), 7.0))
+    assert out["picture"][0].shape == (1, 2, 2)
+    assert out["picture"][1] is not None
+    assert (out["picture"][1] == images[1]).all()
+
+
+def test_the_choice_of_codecs():
+    assert isinstance(codec_for({"a": np.zeros((2, 2))}), BlockCodec)
+    assert isinstance(codec_for(pd.DataFrame({"a": [1.0]})), TableCodec)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "one at least"),
+        ({1: np.zeros(2)}, "names that are text"),
+        ({"a": np.zeros(2), "b": np.zeros(3)}, "numbers of rows"),
+        ({"a": np.zeros(2), "b": None}, "None for 'b' in fit"),
+        ({"a": None}, "numbers of rows"),
+        ({"a": np.zeros(2), "b": np.full((2, 2), np.nan)}, "no observed value"),
+        ({"a": np.zeros(2), "b": [None, None]}, "no observed value"),
+        ({"a": np.zeros(2), "b": [np.zeros(2), np.zeros(3)]}, "shape"),
+        ({"a": np.zeros(2), "b": [["a"], ["b", 3]]}, "among the texts"),
+        ({"a.x0": np.arange(2.0), "a": np.eye(2)}, "same names"),
+    ],
+)
+def test_data_that_is_refused(data, message):
+    with pytest.raises(ColumnError, match=message):
+        BlockCodec().fit(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": np.zeros(2)},
+        {"a": np.zeros(2), "b": np.zeros(2), "c": None},
+        {"a": None, "b": None},
+        {"a": np.zeros(2), "b": np.zeros(3)},
+        np.zeros((2, 2)),
+    ],
+)
+def test_other_modalities_than_those_of_fit_are_refused(data):
+    codec = BlockCodec().fit({"a": np.arange(2.0), "b": np.arange(2.0)})
+    with pytest.raises(ColumnError, match="Expected"):
+        codec.encode(data)
+    with pytest.raises(ColumnError, match="Expected"):
+        codec.restore(data, np.zeros((2, 2)))
+
+
+def test_settings_that_are_refused():
+    data = {"a": np.arange(2.0), "b": np.zeros((2, 1, 1, 1))}
+    for kinds in ({"c": "count"}, {"b": {"x": "count"}}, {"a": "much"}):
+        with pytest.raises(SettingError, match="Expected"):
+            BlockCodec().fit(data, kinds)
+
+
+def test_errors_say_which_modality():
+    with pytest.raises(TypeError, match="divide by 255") as caught:
+        BlockCodec().fit({"a": np.arange(2.0), "pic": [np.zeros((1, 1, 1), np.uint8)] * 2})
+    assert caught.value.__notes__ == ["This is about the modality 'pic'."]
