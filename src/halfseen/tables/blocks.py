@@ -18,7 +18,7 @@ from halfseen.tables.parts import Part, choose_part, part_from_json
 from halfseen.tables.raw import Level
 from halfseen.tables.text import TextCodec
 
-__all__ = ["BlockCodec"]
+__all__ = ["BlockCodec", "count_rows"]
 
 
 class BlockCodec:
@@ -93,7 +93,7 @@ class BlockCodec:
             When there is no modality, numbers of rows differ, or a modality is never seen.
         """
         _check_names(data)
-        _n_rows(data)
+        count_rows(data)
         unknown = [name for name in kinds or {} if name not in data]
         if unknown:
             raise SettingError(
@@ -251,7 +251,7 @@ class BlockCodec:
                 f"Got modalities {list(data)}: {unknown} are not known from fit, and {lacking} "
                 f"are lacking. Expected {list(self.parts)}, with None for one that is absent."
             )
-        return _n_rows(data)
+        return count_rows(data)
 
 
 def _opened(form: Form, block: Any, kinds: Any) -> tuple[Any, Any]:
@@ -275,7 +275,7 @@ def _check_names(data: Any) -> None:
         )
 
 
-def _n_rows(data: Mapping[str, Any]) -> int:
+def count_rows(data: Mapping[str, Any]) -> int:
     """How many rows all modalities have."""
     counts = {name: len(block) for name, block in data.items() if block is not None}
     if len(set(counts.values())) != 1:
