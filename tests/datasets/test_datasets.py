@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from halfseen import datasets
+from halfseen.datasets import uci
 from halfseen.datasets.uci import UCI
 from halfseen.tables import infer_kinds, read_kinds
 
@@ -56,6 +57,29 @@ def test_a_fetched_table_is_kept_in_the_folder(tmp_path):
     assert table.shape == (569, 31)
     again = datasets.load_uci(name, tmp_path)
     np.testing.assert_allclose(again.iloc[:, :30].to_numpy(), table.iloc[:, :30].to_numpy())
+
+
+def test_files_of_publishers_are_read_into_our_columns(monkeypatch):
+    texts = {
+        "00379/PhishingData.arff": "% a comment\n@relation r\n@data\n" + "1,0,-1,1,1,1,1,1,0,-1\n",
+        "zoo/zoo.data": "bear,1,0,0,1,0,0,1,1,1,1,0,0,4,0,0,1,1\nseal," + "0," * 16 + "4\n",
+        "mushroom/agaricus-lepiota.data": "p," + ",".join("abcdefghijklmnopqrstuv") + "\n",
+        "glass/glass.data": "1,1.52,13.6,4.5,1.1,71.8,0.06,8.75,0,0,7\n",
+    }
+    monkeypatch.setattr(uci, "_text", texts.__getitem__)
+    tables = {name: UCI[name].fetch() for name in ("phishing_website", "zoo", "mushroom", "glass")}
+    for name, table in tables.items():
+        assert list(table.columns) == list(UCI[name].columns)
+    row = tables["phishing_website"].iloc[0]
+    assert ",".join(row) == "1,0,-1,1,1,1,1,1,0,-1"
+    assert tables["zoo"]["type"].tolist() == ["mammal", "fish"]
+    assert tables["zoo"]["legs"].tolist() == ["4", "0"]
+    assert tables["mushroom"][["cap_shape", "habitat", "class"]].iloc[0].tolist() == [
+        "a",
+        "v",
+        "p",
+    ]
+    assert tables["glass"][["RI", "type"]].iloc[0].tolist() == [1.52, 7]
 
 
 def test_every_source_has_as_many_names_as_columns():

@@ -219,6 +219,7 @@ def test_shared_sequences(shared_data, load, rows):
     ("name", "shape"),
     [
         ("phishing_website", (1353, 10)),
+        ("phishing_websites", (11_055, 31)),
         ("zoo", (101, 17)),
         ("mushroom", (8124, 23)),
         ("yeast", (1484, 9)),

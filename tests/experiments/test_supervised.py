@@ -202,7 +202,7 @@ def test_the_slope_of_a_probit_is_told_as_that_of_a_logistic_curve():
 
 
 def test_pictures_without_matplotlib_say_what_to_do(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(MissingDependencyError, match=r"halfseen\[plots\]"):
         notmiwae_celeba.draw_faces(None, np.zeros((1, 1, 2, 2)), np.zeros((1, 1, 2, 2)), "f.png")
 

@@ -105,13 +105,27 @@ def _archive(path: str, columns: tuple[str, ...], **options: object) -> Callable
     """Read a text file of the UCI archive; ``options`` go to ``pandas.read_csv``."""
 
     def fetch() -> pd.DataFrame:
-        from urllib.request import urlopen
-
-        with urlopen(f"{_ARCHIVE}/{path}", timeout=60) as answer:
-            text = answer.read().decode("utf-8")
-        return pd.read_csv(io.StringIO(text), names=list(columns), **options)
+        return pd.read_csv(io.StringIO(_text(path)), names=list(columns), **options)
 
     return fetch
+
+
+def _arff(path: str, columns: tuple[str, ...]) -> Callable[[], pd.DataFrame]:
+    """Read categories from a file of ARFF, in which lines that start with @ or % are no rows."""
+
+    def fetch() -> pd.DataFrame:
+        lines = [line.strip() for line in _text(path).splitlines()]
+        rows = "\n".join(line for line in lines if line and line[0] not in "@%")
+        return pd.read_csv(io.StringIO(rows), names=list(columns), dtype=str)
+
+    return fetch
+
+
+def _text(path: str) -> str:
+    from urllib.request import urlopen
+
+    with urlopen(f"{_ARCHIVE}/{path}", timeout=60) as answer:
+        return answer.read().decode("utf-8")
 
 
 def _yeast() -> pd.DataFrame:
@@ -133,16 +147,6 @@ def _zoo() -> pd.DataFrame:
 
 def _glass() -> pd.DataFrame:
     return _archive("glass/glass.data", ("Id", *_GLASS))().drop(columns="Id")
-
-
-def _phishing() -> pd.DataFrame:
-    """A file of ARFF: lines that start with @ or % are no rows."""
-    from urllib.request import urlopen
-
-    with urlopen(f"{_ARCHIVE}/00379/PhishingData.arff", timeout=60) as answer:
-        lines = answer.read().decode("utf-8").splitlines()
-    rows = [line for line in lines if line.strip() and line[0] not in "@%"]
-    return pd.read_csv(io.StringIO("\n".join(rows)), names=list(_PHISHING), dtype=str)
 
 
 def _openml(data_id: int, columns: tuple[str, ...]) -> Callable[[], pd.DataFrame]:
@@ -201,6 +205,15 @@ _PHISHING = (
     "SFH", "popUpWindow", "SSLfinal_State", "Request_URL", "URL_of_Anchor", "web_traffic",
     "URL_Length", "age_of_domain", "having_IP_Address", "class",
 )  # fmt: skip
+_PHISHING_30 = (
+    "having_IP_Address", "URL_Length", "Shortining_Service", "having_At_Symbol",
+    "double_slash_redirecting", "Prefix_Suffix", "having_Sub_Domain", "SSLfinal_State",
+    "Domain_registeration_length", "Favicon", "port", "HTTPS_token", "Request_URL",
+    "URL_of_Anchor", "Links_in_tags", "SFH", "Submitting_to_email", "Abnormal_URL", "Redirect",
+    "on_mouseover", "RightClick", "popUpWidnow", "Iframe", "age_of_domain", "DNSRecord",
+    "web_traffic", "Page_Rank", "Google_Index", "Links_pointing_to_page", "Statistical_report",
+    "class",
+)  # fmt: skip
 _ZOO = (
     "hair", "feathers", "eggs", "milk", "airborne", "aquatic", "predator", "toothed",
     "backbone", "breathes", "venomous", "fins", "legs", "tail", "domestic", "catsize", "type",
@@ -245,8 +258,14 @@ UCI: dict[str, Source] = {
     "phishing_website": Source(
         _PHISHING,
         1353,
-        _phishing,
+        _arff("00379/PhishingData.arff", _PHISHING),
         "Abdelhamid (2016), Website Phishing; CC BY 4.0",
+    ),
+    "phishing_websites": Source(
+        _PHISHING_30,
+        11055,
+        _arff("00327/Training%20Dataset.arff", _PHISHING_30),
+        "Mohammad and McCluskey (2015), Phishing Websites; CC BY 4.0",
     ),
     "zoo": Source(_ZOO, 101, _zoo, "Forsyth (1990), Zoo; CC BY 4.0"),
 }

@@ -20,6 +20,10 @@ from halfseen.experiments.supmiwae_mnist import SUPMIWAE_MNIST
 from halfseen.experiments.supmiwae_toys import SUPMIWAE_TOYS
 from halfseen.experiments.supnotmiwae_covertype import SUPNOTMIWAE_COVERTYPE
 from halfseen.experiments.supnotmiwae_wine import SUPNOTMIWAE_WINE
+from halfseen.experiments.vsae_image_text import VSAE_IMAGE_TEXT
+from halfseen.experiments.vsae_mosi import VSAE_MOSI
+from halfseen.experiments.vsae_pairs import VSAE_PAIRS
+from halfseen.experiments.vsae_uci import VSAE_UCI
 
 __all__ = ["Cell", "Experiment", "Row", "Task", "all_experiments", "run"]
 
@@ -31,6 +35,10 @@ EXPERIMENTS = (
     SUPNOTMIWAE_COVERTYPE,
     SUPNOTMIWAE_WINE,
     NOTMIWAE_CELEBA,
+    VSAE_UCI,
+    VSAE_PAIRS,
+    VSAE_IMAGE_TEXT,
+    VSAE_MOSI,
 )
 
 
