@@ -223,6 +223,19 @@ def test_every_row_of_the_utterances(modal, tmp_path):
     assert errors["mean"] == pytest.approx(3, abs=1)
 
 
+def test_utterances_are_scored_in_variances_of_columns_that_vary(modal):
+    task = vsae_mosi.make_utterances("cmu_mosi", "mcar-0.5", vsae_mosi.SHORT, 0)
+    rows = {name: values.copy() for name, values in task.truth.items()}
+    rows["video"][:, 0] = 50.0
+    rows["video"][:, 1:] += 0.5
+    found = vsae_mosi.utterance_scores(task, Outcome(rows))
+    variance = task.complete["video"][:, 1:].var(0, dtype=float)
+    assert found["combined_other_seen"] == pytest.approx(np.mean(0.25 / variance), rel=1e-5)
+    assert found["combined"] == found["combined_other_seen"]
+    assert found["video_raw"] == pytest.approx((43**2 + 3 * 0.25) / 4, rel=1e-5)
+    assert found["text_raw"] == found["audio_other_seen"] == 0
+
+
 def test_absent_modalities_are_nan_or_none_and_only_these(modal):
     task = vsae_image_text.make_image_text("mnist", "mcar-0.5", vsae_image_text.SHORT, 0)
     for holed, whole, s in (
