@@ -210,7 +210,7 @@ def test_any_rows_may_be_absent(data):
     codec = BlockCodec().fit(seen)
     missing = codec.encode(seen).missing
     for place, name in enumerate(seen):
-        columns = codec._places(name)
+        columns = codec.places(name)
         expected = [[not f[place]] * len(columns) for f in flags]
         np.testing.assert_array_equal(missing[:, columns], expected)
     answers = np.where(missing, 1.0, np.nan)

@@ -1,21 +1,16 @@
-"""Make holes in a complete table or in pictures: the mirror image of imputation."""
+"""Make holes in a table, pictures or modalities: the mirror image of imputation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
-import narwhals.dependencies as nwd
-import numpy as np
-import torch
-from torch import Tensor
-
-from halfseen.core.features import Features
 from halfseen.core.noise import RandomState, new_generator, seed_from
 from halfseen.core.spec import DataSpec
-from halfseen.core.units import Units
 from halfseen.errors import SettingError
+from halfseen.estimators.blanks import blank, blank_modalities, split_mask
+from halfseen.estimators.block_scores import put_back, score_blocks, spread
+from halfseen.estimators.holes import Columns, check_texts, choose_holes
 from halfseen.mechanisms import (
     MAR,
     MCAR,
@@ -27,13 +22,13 @@ from halfseen.mechanisms import (
 )
 from halfseen.mechanisms.calibration import check_rate
 from halfseen.mechanisms.images import IMAGE_MASKS, ImageMask
-from halfseen.tables.choice import codec_for
-from halfseen.tables.codec import Encoded, TableCodec
+from halfseen.tables.blocks import BlockCodec
+from halfseen.tables.choice import Codec, codec_for
+from halfseen.tables.codec import TableCodec
 from halfseen.tables.containers import open_table
+from halfseen.tables.parts import choose_part
 
 __all__ = ["ampute"]
-
-Columns = str | int | Sequence[str | int] | None
 
 
 def ampute(
@@ -43,16 +38,20 @@ def ampute(
     rate: float | None = None,
     columns: Columns = None,
     direction: Any = "high",
+    by: Literal["cell", "block"] = "cell",
+    blocks: Mapping[str, Sequence[str]] | None = None,
+    keep_one: bool = False,
     random_state: RandomState = None,
     return_mask: bool = False,
 ) -> Any:
-    """Copy of a table, or of pictures, in which cells are missing by a mechanism.
+    """Copy of a table, of pictures or of modalities in which cells are missing by a mechanism.
 
     Parameters
     ----------
-    X : DataFrame, pyarrow.Table or array-like of shape (n, p), or array of shape (n, c, h, w)
-        The table, or pictures as an array or tensor of floats; pictures of bytes are refused.
-        Cells that are missing already stay so, and do not count.
+    X : table of shape (n, p), pictures of shape (n, c, h, w), or mapping of str to modality
+        A DataFrame, pyarrow.Table or array-like; pictures as an array or tensor of floats
+        (those of bytes are refused); or several modalities of n rows, as an imputer takes
+        them. Cells that are missing already stay so, and do not count.
     mechanism : str, Mechanism or ImageMask, default="mcar"
         Why cells go missing:
 
@@ -81,10 +80,21 @@ def ampute(
         and "block" up to whole pixels, the others in expectation.
     columns : name, index, or list of these, optional
         Where holes are made; by default in all columns. Values of pictures are counted along
-        channel, row and column.
+        channel, row and column. With ``by="block"`` names or places of modalities.
     direction : {"high", "low"}, default="high"
         Which values go missing under the two kinds of self-masking chosen by name; for
         "self-masking" also "unknown" (random) or a mapping from names.
+    by : {"cell", "block"}, default="cell"
+        Whether cells go missing one by one, or modalities as a whole. The mechanisms then see
+        one column per modality: a modality of one column is that column; of one with more, the
+        mean over its seen cells, each column standardised (binary and ordered ones by their
+        codes, nominal ones left out); of a text, its number of tokens.
+    blocks : mapping of str to sequence of str, optional
+        Names of the columns of each modality of a table, for ``by="block"``; other columns are
+        modalities of their own. Those of a mapping are known.
+    keep_one : bool, default=False
+        With ``by="block"``, whether a row that would lose its last modality keeps one of those
+        it would lose, at random. Less than ``rate`` then goes missing.
     random_state : int, RandomState, Generator or None, default=None
         Seed. Global random states are never touched.
     return_mask : bool, default=False
@@ -96,13 +106,15 @@ def ampute(
         Columns keep their types where these can hold a missing cell. Those that lose cells
         and cannot hold one change: pandas integers become ``Int64`` (or the like), pandas
         booleans ``boolean``, integer and boolean arrays float, arrays of text object.
-    mask : ndarray of bool of shape (n, p) or (n, c, h, w)
-        True where a cell is observed. Only if ``return_mask``.
+    mask : ndarray of bool of shape (n, p) or (n, c, h, w), or dict of these
+        True where a cell is observed; for modalities a dict, of shape (n,) for texts and for
+        modalities of one cell a row. Only if ``return_mask``.
 
     Notes
     -----
-    Rows and columns may lose all their cells; none is put back silently. Numbers are numbers
-    here, even whole ones. Columns that no model can read, such as dates, are refused.
+    Rows and columns may lose all their cells; none is put back silently (see ``keep_one``).
+    Texts are seen or absent as a whole: they lose no cells, only ``by="block"``. Numbers are
+    numbers here, even whole ones. Columns that no model can read, such as dates, are refused.
 
     Examples
     --------
@@ -115,24 +127,57 @@ def ampute(
     2    40  Rome
     3  <NA>  Bern
     """
+    _check_grouping(by, blocks, keep_one)
     codec = codec_for(X)
-    kinds = _numeric_kinds(X) if isinstance(codec, TableCodec) else None
-    encoded = codec.fit(X, kinds=kinds, keep_empty_features=True).encode(X)
-    chosen = torch.from_numpy(_chosen(codec.spec, columns))
-    law, rate = _law(mechanism, rate, direction, codec.spec)
+    encoded = codec.fit(X, kinds=_kinds(X, codec), keep_empty_features=True).encode(X)
     generator = new_generator(seed_from(random_state))
-    if isinstance(law, ImageMask):
-        holes = _image_holes(law, codec.spec, encoded, generator)
+    if by == "block":
+        spec = codec.spec.with_blocks(blocks)
+        scores = mechanism != "mcar" and not isinstance(mechanism, MCAR)
+        grouped, scored = score_blocks(spec, encoded, scores=scores)
+        law, rate = _law(mechanism, rate, direction, grouped)
+        gone = choose_holes(law, rate, grouped, scored, columns, generator)
+        gone = put_back(gone, scored.missing, generator) if keep_one else gone
+        holes = spread(spec, gone)
     else:
-        law.bind(codec.spec, chosen, 1, generator)
-        holes = _holes(law, rate, codec.spec, encoded, generator)
-    holes &= chosen.numpy() & ~encoded.missing
+        law, rate = _law(mechanism, rate, direction, codec.spec)
+        check_texts(codec.spec, columns)
+        holes = choose_holes(law, rate, codec.spec, encoded, columns, generator)
+    holes &= ~encoded.missing
     seen = ~(holes | encoded.missing)
-    shape = codec.spec.shape
-    if shape is not None:
-        holes, seen = holes.reshape(-1, *shape), seen.reshape(-1, *shape)
-    table = _blank(X, holes)
+    if isinstance(codec, BlockCodec):
+        data = blank_modalities(codec, X, holes)
+        return (data, split_mask(codec, seen)) if return_mask else data
+    axes = codec.spec.shape or holes.shape[1:]
+    seen = seen.reshape(-1, *axes)
+    table = blank(X, holes.reshape(-1, *axes))
     return (table, seen) if return_mask else table
+
+
+def _check_grouping(by: str, blocks: Any, keep_one: bool) -> None:
+    """Words and combinations of what says how cells belong together."""
+    if by not in ("cell", "block"):
+        raise SettingError(f"Got by={by!r}. Expected 'cell' or 'block'.")
+    if by == "cell" and (blocks is not None or keep_one):
+        raise SettingError(
+            f"Got blocks={blocks!r} and keep_one={keep_one!r} with by='cell'. Expected None and "
+            "False: they are about modalities that go missing as a whole; pass by='block'."
+        )
+
+
+def _kinds(data: Any, codec: Codec) -> dict[str, Any] | None:
+    """Kinds of the columns of a table, or of each modality that is one."""
+    if isinstance(codec, TableCodec):
+        return _numeric_kinds(data)
+    if not isinstance(codec, BlockCodec):
+        return None
+    kinds: dict[str, Any] = {}
+    for name, block in data.items():
+        part, form = (None, None) if block is None else choose_part(name, block)
+        if isinstance(part, TableCodec) and form is not None:
+            found = _numeric_kinds(form.open(block))
+            kinds[name] = next(iter(found.values()), None) if form.single else found
+    return {name: kind for name, kind in kinds.items() if kind}
 
 
 def _numeric_kinds(table: Any) -> dict[str, str]:
@@ -141,28 +186,6 @@ def _numeric_kinds(table: Any) -> dict[str, str]:
     tags = [container.raw(place).tag for place in range(container.shape[1])]
     pairs = zip(container.names, tags, strict=True)
     return {name: "continuous" for name, tag in pairs if tag in ("integer", "float")}
-
-
-def _chosen(spec: DataSpec, columns: Columns) -> np.ndarray:
-    """Which columns may lose cells."""
-    if columns is None:
-        return np.ones(spec.n_columns, dtype=bool)
-    wanted = [columns] if isinstance(columns, (str, int, np.integer)) else list(columns)
-    chosen = np.zeros(spec.n_columns, dtype=bool)
-    chosen[[_place(spec, column) for column in wanted]] = True
-    return chosen
-
-
-def _place(spec: DataSpec, column: Any) -> int:
-    if isinstance(column, str) and column in spec.names:
-        return spec.names.index(column)
-    whole = isinstance(column, (int, np.integer)) and not isinstance(column, (bool, np.bool_))
-    if whole and -spec.n_columns <= column < spec.n_columns:
-        return int(column)
-    raise SettingError(
-        f"Got {column!r} in columns. Expected names out of {spec.names}, or indices "
-        f"below {spec.n_columns}."
-    )
 
 
 _BY_NAME: Mapping[str, Callable[[float | None, Any], Mechanism]] = {
@@ -197,125 +220,3 @@ def _law(
         f"Got mechanism={mechanism!r}. Expected a Mechanism or one of {list(_BY_NAME)}; for "
         f"pictures of shape (n, c, h, w) also an ImageMask or one of {list(IMAGE_MASKS)}."
     )
-
-
-def _image_holes(
-    law: ImageMask, spec: DataSpec, encoded: Encoded, generator: torch.Generator
-) -> np.ndarray:
-    """Values of pictures that a mask removes, bool of shape (n, p)."""
-    values = np.nan_to_num(encoded.values, nan=0.0)
-    assert spec.shape is not None
-    s = law.sample(torch.from_numpy(values).reshape(-1, *spec.shape), generator)
-    return s.reshape(values.shape).numpy() < 0.5
-
-
-def _holes(
-    law: Mechanism,
-    rate: float | None,
-    spec: DataSpec,
-    encoded: Encoded,
-    generator: torch.Generator,
-) -> np.ndarray:
-    """Cells that the mechanism removes, bool of shape (n, p)."""
-    observed = torch.from_numpy(~np.isnan(encoded.values))
-    expand = Features(spec)
-    cells = torch.from_numpy(_standardised(spec, encoded.values))
-    features = (expand(cells) * expand.mask(observed)).to(_dtype(law))
-    if isinstance(law, Calibrates):
-        law.calibrate(features, rate, generator, observed)
-    with torch.no_grad():
-        s = law.sample(features[None, None], generator)
-    return s.reshape(observed.shape).numpy() < 0.5
-
-
-def _dtype(law: Mechanism) -> torch.dtype:
-    """What the mechanism's own tensors are; float64 if it has none."""
-    tensors: chain[Tensor] = chain(law.parameters(), law.buffers())
-    return next((t.dtype for t in tensors if t.is_floating_point()), torch.float64)
-
-
-def _standardised(spec: DataSpec, values: np.ndarray) -> np.ndarray:
-    """Numeric columns with mean 0 and deviation 1 over seen cells; 0 where missing."""
-    x = Units.fit(spec, values).to_model(values)
-    constant = [not c.categorical and c.constant is not None for c in spec.columns]
-    x[:, constant] = 0.0
-    return np.nan_to_num(x, nan=0.0)
-
-
-def _blank(table: Any, holes: np.ndarray) -> Any:
-    """Copy of a table, or of pictures, without some of its cells."""
-    if holes.ndim == 4:
-        return _blank_pictures(table, holes)
-    places = np.flatnonzero(holes.any(0)).tolist()
-    if nwd.is_pandas_dataframe(table):
-        return _blank_pandas(table, holes, places)
-    if nwd.is_polars_dataframe(table):
-        return _blank_polars(table, holes, places)
-    if nwd.is_pyarrow_table(table):
-        return _blank_arrow(table, holes, places)
-    return _blank_array(table, holes)
-
-
-def _blank_pictures(pictures: Any, holes: np.ndarray) -> Any:
-    if isinstance(pictures, Tensor):
-        where = torch.from_numpy(holes).to(pictures.device)
-        return pictures.detach().masked_fill(where, torch.nan)
-    out = np.array(pictures, copy=True)
-    out[holes] = np.nan
-    return out
-
-
-def _blank_pandas(table: Any, holes: np.ndarray, places: list[int]) -> Any:
-    import pandas as pd
-
-    out = table.copy()
-    for place in places:
-        column = out.iloc[:, place]
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
-            column = column.astype(_nullable(column.dtype))
-        cells = column.array.copy()
-        own = not isinstance(cells.dtype, np.dtype)
-        cells[holes[:, place]] = getattr(cells.dtype, "na_value", np.nan) if own else np.nan
-        # With the type said, as pandas 3 would make text of an array of objects.
-        out.isetitem(place, pd.Series(cells, index=out.index, dtype=cells.dtype))
-    return out
-
-
-def _nullable(dtype: np.dtype) -> str:
-    """Name of the pandas type with missing cells: int64 to Int64, uint8 to UInt8."""
-    if dtype.kind == "b":
-        return "boolean"
-    return dtype.name.replace("int", "Int").replace("u", "U")
-
-
-def _blank_polars(table: Any, holes: np.ndarray, places: list[int]) -> Any:
-    import polars as pl
-
-    names = table.columns
-    return table.with_columns(
-        pl.when(pl.Series(~holes[:, place])).then(pl.col(names[place])).alias(names[place])
-        for place in places
-    )
-
-
-def _blank_arrow(table: Any, holes: np.ndarray, places: list[int]) -> Any:
-    import pyarrow as pa
-
-    rows = np.arange(len(holes))
-    for place in places:
-        # Taking a null index gives a null, in columns of any type.
-        column = table.column(place).take(pa.array(rows, mask=holes[:, place]))
-        field = table.schema.field(place).with_nullable(True)
-        table = table.set_column(place, field, column)
-    return table
-
-
-def _blank_array(table: Any, holes: np.ndarray) -> np.ndarray:
-    from halfseen.tables.arrays import as_array
-
-    array = as_array(table)
-    kind = array.dtype.kind
-    wide = {"i": np.float64, "u": np.float64, "b": np.float64, "U": object}.get(kind, array.dtype)
-    out = array.astype(wide)
-    out[holes] = np.nan
-    return out

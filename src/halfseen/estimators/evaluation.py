@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
-from halfseen.estimators.amputation import _blank
+from halfseen.estimators.blanks import blank
 from halfseen.tables.codec import TableCodec
 
 __all__ = ["ColumnScore", "averages", "evaluate"]
@@ -115,7 +115,7 @@ def evaluate(
         )
     holed = np.where(hidden, np.nan, encoded.values)
     answers = (
-        _answer(estimator, codec, _blank(table, hidden)),
+        _answer(estimator, codec, blank(table, hidden)),
         _constant(holed, codec.spec),
         _iterative(holed, codec.spec, random_state),
     )

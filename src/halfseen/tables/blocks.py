@@ -192,7 +192,7 @@ class BlockCodec:
             )
         out = {}
         for name, block in data.items():
-            part, cells = self.parts[name], filled[:, self._places(name)]
+            part, cells = self.parts[name], filled[:, self.places(name)]
             with _noted(name):
                 if block is None:
                     out[name] = self._forms[name].close(part.create(cells))
@@ -210,7 +210,7 @@ class BlockCodec:
     def create(self, values: np.ndarray) -> dict[str, Any]:
         """Modalities of the kinds seen in fit, from values (n, p)."""
         return {
-            name: self._forms[name].close(part.create(values[:, self._places(name)]))
+            name: self._forms[name].close(part.create(values[:, self.places(name)]))
             for name, part in self.parts.items()
         }
 
@@ -219,7 +219,12 @@ class BlockCodec:
         known = self._forms[name]
         return known if isinstance(self.parts[name], TextCodec) else form_of(block, known)
 
-    def _places(self, name: str) -> list[int]:
+    def is_single(self, name: str) -> bool:
+        """Whether a modality has one cell a row: a Series, or texts, seen or absent as a whole."""
+        return isinstance(self.parts[name], TextCodec) or self._forms[name].single
+
+    def places(self, name: str) -> list[int]:
+        """Places of the columns of a modality."""
         [block] = [block for block in self.spec.blocks if block.name == name]
         return list(block.columns)
 
