@@ -225,14 +225,18 @@ def test_every_row_of_the_utterances(modal, tmp_path):
 
 def test_utterances_are_scored_in_variances_of_columns_that_vary(modal):
     task = vsae_mosi.make_utterances("cmu_mosi", "mcar-0.5", vsae_mosi.SHORT, 0)
+    whole = utterances()
+    video = np.concatenate([whole.train["video"], whole.valid["video"]])
+    np.testing.assert_allclose(task.complete["video"][:, 1:].std(0), 1, rtol=1e-5)
+    np.testing.assert_allclose(task.scales["video"], [0, *video[:, 1:].std(0)], rtol=1e-5)
     rows = {name: values.copy() for name, values in task.truth.items()}
-    rows["video"][:, 0] = 50.0
+    rows["video"][:, 0] += 43.0
     rows["video"][:, 1:] += 0.5
     found = vsae_mosi.utterance_scores(task, Outcome(rows))
-    variance = task.complete["video"][:, 1:].var(0, dtype=float)
-    assert found["combined_other_seen"] == pytest.approx(np.mean(0.25 / variance), rel=1e-5)
-    assert found["combined"] == found["combined_other_seen"]
-    assert found["video_raw"] == pytest.approx((43**2 + 3 * 0.25) / 4, rel=1e-5)
+    assert found["combined_other_seen"] == pytest.approx(0.25, rel=1e-5)
+    assert found["combined"] == pytest.approx(0.25, rel=1e-5)
+    raw = (43**2 + 0.25 * video[:, 1:].var(0).sum()) / 4
+    assert found["video_raw"] == pytest.approx(raw, rel=1e-4)
     assert found["text_raw"] == found["audio_other_seen"] == 0
 
 

@@ -48,6 +48,8 @@ class ModalTask:
         The class of each modality, for oracles.
     settings : mapping
         Of models, where they are not the defaults.
+    scales : mapping of str to ndarray of shape (p,)
+        What features were divided by, 0 where a column does not vary.
     """
 
     learn: dict[str, Any]
@@ -59,6 +61,7 @@ class ModalTask:
     y_learn: dict[str, np.ndarray]
     y_test: dict[str, np.ndarray]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    scales: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def make_modal_task(
