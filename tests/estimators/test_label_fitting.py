@@ -14,7 +14,7 @@ class Spy(nn.Module):
 
     def forward(self, batch, noise):
         self.batch = batch
-        return Weighted({"label": torch.zeros(1, 2, len(batch))}, torch.zeros(1), None)
+        return Weighted({"label": torch.zeros(1, 2, len(batch))}, torch.zeros(1), None, None, None)
 
 
 def test_grey_pixels_are_ones_and_zeros_anew_in_every_batch():

@@ -42,7 +42,7 @@ def decoded_by(model, n_z=3):
     model.requires_grad_(False)
     z = torch.randn(1, n_z, 1, 2, generator=torch.Generator().manual_seed(4)).double()
     with torch.no_grad():
-        return model.observation(z)
+        return model.observation(z, None)
 
 
 def numeric_truth(density, atoms, a, link, n_moments=3):
@@ -354,7 +354,7 @@ def test_averaging_decoder_means_is_biased_and_averaging_samples_is_not():
         weighted = sampled(batch, noise(200_000, 1))
         w = torch.softmax(weighted.log_w, 1)[..., None]
         ours = float((w * weighted.completion.mean(units, 1)).sum())
-        released = float((w * model.observation(weighted.z).mean(units, 1)).sum())
+        released = float((w * model.observation(weighted.z, batch).mean(units, 1)).sum())
         exact = collapsed(batch, noise(200_000, 1))
         w = torch.softmax(exact.log_w, 1)[..., None]
         by_closed_form = float((w * exact.completion.mean(units, 1)).sum())

@@ -47,6 +47,8 @@ class Answers:
         The widest activation, for sizing chunks.
     seed : int
         Same seed, same answer.
+    weigh : bool, default=True
+        Whether completions count by their importance weights, or all the same.
     """
 
     model: LatentModel
@@ -55,6 +57,7 @@ class Answers:
     n_importance: int
     width: int
     seed: int
+    weigh: bool = True
 
     @property
     def chunk(self) -> int:
@@ -81,7 +84,7 @@ class Answers:
             rule = WeightedMean()
             for weighted in self.stream(batch):
                 value = weighted.completion.mean(self.units, self.units.spec.n_features)
-                rule.update(weighted.log_w, value)
+                rule.update(self._log_w(weighted), value)
             member = rule.per_member()
             means.append(member.mean(0))
             spreads.append(member.std(0, correction=0))
@@ -114,10 +117,14 @@ class Answers:
         rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
         for weighted in self.stream(batch):
             completion = weighted.completion
-            rule.update(weighted.log_w, completion.cells if completion.in_weight else weighted.z)
+            payload = completion.cells if completion.in_weight else weighted.z
+            rule.update(self._log_w(weighted), payload)
         if completion.in_weight:
             return rule.kept
-        return self.model.complete(rule.kept).draw(noise, batch.x.shape[-1])
+        return self.model.complete(rule.kept, batch).draw(noise, batch.x.shape[-1])
+
+    def _log_w(self, weighted: Weighted) -> Tensor:
+        return weighted.log_w if self.weigh else torch.zeros_like(weighted.log_w)
 
     @torch.no_grad()
     def diagnose(self, rows: Rows) -> Diagnosis:
@@ -125,7 +132,7 @@ class Answers:
         parts = []
         for batch in self.parts(rows, self.chunk):
             summary = WeightSummary(self.n_importance)
-            for weighted in self.stream(batch):
+            for weighted in self.stream(self.model.whole(batch)):
                 summary.update(weighted.log_w)
             parts.append((summary.bound(), summary.effective_sample_size(), summary.pareto_k()))
         return Diagnosis(*(torch.cat(column) for column in zip(*parts, strict=True)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,12 +14,12 @@ from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.networks import NETWORKS
+from halfseen.estimators.recipes import MIWAE, Parts, Recipe
 from halfseen.estimators.repeats import NO_REPEATS, Repeats
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.self_masking import SelfMasking
-from halfseen.nn.inputs import make_input
 from halfseen.nn.stacked import StackedLinear
-from halfseen.terms.completion import SAMPLERS, Sampler, Term
+from halfseen.terms.completion import SAMPLERS, Sampler
 from halfseen.terms.latent import Gradient, LatentModel
 from halfseen.terms.mechanism import CollapsedTerm, MechanismTerm, SampledTerm
 from halfseen.terms.observation import (
@@ -34,7 +34,6 @@ from halfseen.terms.observation import (
     OrderedHead,
 )
 from halfseen.terms.pixels import BernoulliHead
-from halfseen.terms.proposal import GaussianProposal
 
 __all__ = ["Design", "make_model"]
 
@@ -50,41 +49,45 @@ class Design:
     hidden : sequence of int
         Widths of the encoder, and of the decoder unless it is linear; channels of
         convolutions, for images.
+    decoder_hidden : sequence of int or None
+        Widths of the decoder where they differ.
     network : {"mlp", "conv"}
         One of ``halfseen.estimators.networks.NETWORKS``.
     decoder : {"deep", "linear", "skip"}
         A network, a linear map, or their sum.
     encoder_input : str
         One of ``halfseen.nn.inputs.INPUTS``.
-    noise : {"column", "row"}
-        One scale per column, or scales that depend on z.
+    noise : {"column", "row", "fixed"}
+        One scale per column, scales that depend on z, or the floors themselves.
     observation : {"gaussian", "student", "bernoulli"}
         Law of continuous columns; of all numeric ones with "bernoulli".
     encoder_linear : bool
         Whether the encoder adds a linear map of its input.
-    activation, decoder_activation, init, residual, gradient, sampler
+    activation, decoder_activation, init, residual, normalize, gradient, sampler
         See the networks and :class:`LatentModel`.
     """
 
     n_latent: int
     n_members: int = 1
     hidden: Sequence[int] = (128, 128)
+    decoder_hidden: Sequence[int] | None = None
     network: Literal["mlp", "conv"] = "mlp"
     decoder: Literal["deep", "linear", "skip"] = "deep"
     encoder_input: str = "mask"
-    noise: Literal["column", "row"] = "row"
+    noise: Literal["column", "row", "fixed"] = "row"
     observation: Literal["gaussian", "student", "bernoulli"] = "gaussian"
     activation: str = "gelu"
     decoder_activation: str = "gelu"
     init: str = "torch"
     residual: bool = True
+    normalize: bool = False
     encoder_linear: bool = False
     gradient: Gradient = "stl"
     sampler: Sampler = "score"
 
     def __post_init__(self) -> None:
         _one_of("decoder", self.decoder, ("deep", "linear", "skip"))
-        _one_of("noise", self.noise, ("column", "row"))
+        _one_of("noise", self.noise, ("column", "row", "fixed"))
         _one_of("observation", self.observation, ("gaussian", "student", "bernoulli"))
         _one_of("network", self.network, tuple(NETWORKS))
         _one_of("gradient", self.gradient, ("total", "stl", "dreg"))
@@ -94,6 +97,8 @@ class Design:
         _whole("n_members", self.n_members)
         for width in self.hidden:
             _whole("hidden", width)
+        for width in self.decoder_hidden or ():
+            _whole("decoder_hidden", width)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -117,6 +122,7 @@ def make_model(
     *,
     collapse: bool = True,
     repeats: Repeats = NO_REPEATS,
+    recipe: Recipe = MIWAE,
 ) -> LatentModel:
     """Build the terms of a latent model.
 
@@ -138,40 +144,45 @@ def make_model(
         Whether a mechanism that can be integrated out is.
     repeats : Repeats
         Columns that get probabilities for values that come back.
+    recipe : Recipe
+        How a method's own terms are made.
     """
     heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32), repeats)
-    decoder = _decoder(design, spec, sum(head.n_raw for head in heads), generator)
-    proposal = _proposal(design, spec, generator)
-    terms: dict[str, Term] = {}
+    parts = Parts(design, spec, generator)
+    parts.prior = recipe.prior(parts) if recipe.prior else None
+    parts.terms = recipe.terms(parts) if recipe.terms else {}
+    code = recipe.code(parts) if recipe.code else None
+    n_raw = sum(head.n_raw for head in heads)
+    decoder = _decoder(design, spec, code.n_out if code else design.n_latent, n_raw, generator)
+    proposal = recipe.proposal(parts)
     if mechanism is not None:
         mask = torch.as_tensor(incomplete)
         mechanism.bind(spec, mask, design.n_members, generator)
-        terms["mechanism"] = _mechanism_term(mechanism, heads, collapse)
-    observation = Observation(spec, heads, decoder)
+        parts.terms["mechanism"] = _mechanism_term(mechanism, heads, collapse)
     return LatentModel(
-        design.n_latent, proposal, observation, terms, design.gradient, design.sampler
-    )
-
-
-def _decoder(design: Design, spec: DataSpec, n_raw: int, generator: torch.Generator) -> Decoder:
-    deep = design.decoder != "linear" and len(design.hidden) > 0
-    m, d, linear = design.n_members, design.n_latent, None
-    if not deep or design.decoder == "skip":
-        linear = StackedLinear(m, d, n_raw, generator, design.init)
-    network = NETWORKS[design.network].decoder(design, spec, n_raw, generator) if deep else None
-    return Decoder(linear, network)
-
-
-def _proposal(design: Design, spec: DataSpec, generator: torch.Generator) -> GaussianProposal:
-    inputs = make_input(design.encoder_input, spec, design.n_members, generator)
-    return GaussianProposal(
-        inputs,
-        NETWORKS[design.network].encoder(design, spec, inputs, generator),
         design.n_latent,
-        generator,
-        init=design.init,
-        linear=design.encoder_linear,
+        proposal,
+        Observation(spec, heads, decoder, code),
+        parts.terms,
+        design.gradient,
+        design.sampler,
+        parts.prior,
+        conditional=recipe.conditional,
     )
+
+
+def _decoder(
+    design: Design, spec: DataSpec, n_in: int, n_raw: int, generator: torch.Generator
+) -> Decoder:
+    hidden = design.hidden if design.decoder_hidden is None else design.decoder_hidden
+    deep = design.decoder != "linear" and len(hidden) > 0
+    linear = None
+    if not deep or design.decoder == "skip":
+        linear = StackedLinear(design.n_members, n_in, n_raw, generator, design.init)
+    make = NETWORKS[design.network].decoder
+    own = replace(design, n_latent=n_in, hidden=hidden)
+    network = make(own, spec, n_raw, generator) if deep else None
+    return Decoder(linear, network)
 
 
 def _mechanism_term(mechanism: Mechanism, heads: list[Head], collapse: bool) -> MechanismTerm:

@@ -34,6 +34,8 @@ class TableEstimator(BaseEstimator, ABC):
     card: ClassVar[MethodCard]
     kinds: Any
     keep_empty_features: bool
+    #: A setting of methods that have it: names of modalities and of their columns.
+    blocks: Any = None
 
     codec_: Codec
     n_features_in_: int
@@ -45,6 +47,11 @@ class TableEstimator(BaseEstimator, ABC):
             self.feature_names_in_ = np.asarray(self.codec_.feature_names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
+
+    @property
+    def _spec(self) -> DataSpec:
+        """The columns that vary, in the modalities that the user named."""
+        return self.codec_.spec.with_blocks(self.blocks).subset(self._varying)
 
     @property
     def _varying(self) -> list[int]:
@@ -139,7 +146,7 @@ class BaseImputer(TransformerMixin, TableEstimator):
         values = codec.encode(X).values
         self.codec_ = codec
         self._set_features()
-        self._fit_values(values[:, self._varying], codec.spec.subset(self._varying))
+        self._fit_values(values[:, self._varying], self._spec)
         return self
 
     def transform(self, X: Any) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.noise import Noise, new_generator
-from halfseen.objectives.importance import named_losses
+from halfseen.objectives.evidence import Importance, Objective
 from halfseen.terms.latent import LatentModel
 from halfseen.training.binarize import binarized
 from halfseen.training.hiding import HideCells
@@ -53,6 +53,8 @@ class LatentFit:
         Log-density of priors on parameters, summed over members.
     seed : int
         Of batches, noise and held-out data.
+    objective : Objective
+        What is minimised.
     """
 
     model: LatentModel
@@ -69,16 +71,19 @@ class LatentFit:
     binarize: bool = False
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
+    objective: Objective = field(default_factory=Importance)
 
     def run(self, config: TrainConfig, watcher: Watcher) -> History:
         """Train, and restore the best state."""
         self._hold_out()
+        self.calls, self.max_calls = 0, config.max_steps
         parameters = list(self.model.parameters())
         phase = Phase(
             "model", parameters, self._loss, betas=self.betas, weight_decay=self.weight_decay
         )
         monitor = self._monitor()
         history = train(self.model, [phase], config, monitor, self.n_members, watcher)
+        self.model.eval()
         if self.calibrate:
             self._calibrate()
         return history
@@ -149,9 +154,14 @@ class LatentFit:
         shown = s * self.hide(self.rows.s[index], self.rows.s, self.generator)
         x = self.rows.x[index]
         batch = Batch(binarized(x, self.generator) if self.binarize else x, s, shown)
-        shape = (self.n_members, self.n_importance, len(index))
-        weighted = self.model(batch, Noise(self.generator, shape))
-        return named_losses(weighted, self.log_prior(self.model), len(self.train_at))
+        progress, self.calls = self.calls / self.max_calls, self.calls + 1
+        self.model.train()
+        losses = self.objective(self.model, batch, self._noise, progress)
+        prior = self.log_prior(self.model).sum() / len(self.train_at)
+        return losses | {"parameter_prior": -prior}
+
+    def _noise(self, batch: Batch) -> Noise:
+        return Noise(self.generator, (self.n_members, self.n_importance, len(batch)))
 
     def _monitor(self) -> Callable[[], Tensor] | None:
         """What training is watched by."""
@@ -181,12 +191,20 @@ class LatentFit:
         at = self._some(torch.nonzero(self.hidden.sum((0, 2)))[:, 0])
         s, hidden = self.train_s[:, None, at], self.hidden[:, None, at]
         batch = Batch(self.rows.x[at], s, s)
-        return lambda: held_out_cells(
-            self.model, batch, hidden, self._monitor_k, self.seed, self.n_members
-        )
+
+        def score() -> Tensor:
+            model = self.model.eval()
+            return held_out_cells(model, batch, hidden, self._monitor_k, self.seed, self.n_members)
+
+        return score
 
     def _row_monitor(self) -> Callable[[], Tensor] | None:
         if self.held_rows is None or not len(self.held_rows):
             return None
         rows = self.rows.take(self._some(self.held_rows))
-        return lambda: held_out_bound(self.model, rows, self._monitor_k, self.seed, self.n_members)
+
+        def score() -> Tensor:
+            model = self.model.eval()
+            return held_out_bound(model, rows, self._monitor_k, self.seed, self.n_members)
+
+        return score

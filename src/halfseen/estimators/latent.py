@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,9 +22,13 @@ from halfseen.estimators.assemble import Design, make_model
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.floors import noise_floors
+from halfseen.estimators.generating import RowGenerator
+from halfseen.estimators.recipes import MIWAE, Recipe
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.search import choose_settings
 from halfseen.mechanisms.base import Mechanism
+from halfseen.nn.unimodal import BlockMask
+from halfseen.objectives.evidence import Importance, Objective
 from halfseen.terms.completion import Sampler
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.pixels import check_shares
@@ -38,7 +43,7 @@ DECISIONS = ("mean", "median", "mode")
 N_RULE_DRAWS, DRAW_FLOATS = 400, 2**23
 
 
-class LatentImputer(BaseImputer):
+class LatentImputer(RowGenerator, BaseImputer):
     """Base of the imputers whose model is a :class:`LatentModel`.
 
     A method file lists its settings and, where it has one, its mechanism; everything else is
@@ -86,8 +91,11 @@ class LatentImputer(BaseImputer):
     random_state: Any
     device: str
     verbose: bool
-    #: A setting of methods that have it.
+    #: Settings of methods that have them.
     binarize: bool = False
+    normalize: bool = False
+    decoder_hidden: tuple[int, ...] | None = None
+    importance_weights: bool = True
 
     #: Hidden layers where ``hidden`` is None: widths, or channels of convolutions.
     default_hidden: ClassVar[dict[str, tuple[int, ...]]] = {
@@ -102,6 +110,23 @@ class LatentImputer(BaseImputer):
     def _mechanism(self) -> Mechanism | None:
         """The mechanism of the model, None for MIWAE."""
         return None
+
+    def _recipe(self) -> Recipe:
+        """How the model's terms are made."""
+        return MIWAE
+
+    def _objective(self) -> Objective:
+        """What training minimises."""
+        return Importance()
+
+    def _scores_mask(self) -> bool:
+        """Whether the weight has a law of the mask, to which a held-out cell looks missing."""
+        return self._mechanism() is not None
+
+    def _latents(self, spec: DataSpec) -> int:
+        """Dimension of z."""
+        # Wide tables do not need a latent space of their own width.
+        return self._setting("n_latent") or min(max(spec.n_columns, 2), 32)
 
     def _collapse(self) -> bool:
         """Whether a mechanism that can be integrated out is."""
@@ -124,12 +149,11 @@ class LatentImputer(BaseImputer):
     # ---- fitting ------------------------------------------------------------------------
 
     def _design(self, spec: DataSpec, n_members: int) -> Design:
-        # Wide tables do not need a latent space of their own width.
-        n_latent = self._setting("n_latent") or min(max(spec.n_columns, 2), 32)
         return Design(
-            n_latent=n_latent,
+            n_latent=self._latents(spec),
             n_members=n_members,
             hidden=tuple(self._hidden),
+            decoder_hidden=self.decoder_hidden,
             network=self.network,  # type: ignore[arg-type]
             decoder=self._setting("decoder"),
             encoder_input=self.encoder_input,
@@ -139,6 +163,7 @@ class LatentImputer(BaseImputer):
             decoder_activation=self.decoder_activation,
             init=self.init,
             residual=self.residual,
+            normalize=self.normalize,
             encoder_linear=self.encoder_linear,
             gradient=self.gradient,  # type: ignore[arg-type]
             sampler=self._sampler(),
@@ -225,10 +250,10 @@ class LatentImputer(BaseImputer):
                 f"Got patience={self.patience} and validation='none'. Patience needs something "
                 "held out: pass validation='cells' or 'rows'."
             )
-        if self._mechanism() is not None and (self.calibrate or self.validation == "cells"):
+        if self._scores_mask() and (self.calibrate or self.validation == "cells"):
             raise SettingError(
-                "Got a mechanism with calibrate=True or validation='cells'. A held-out cell would "
-                "look like a missing one to it: use validation='rows' or 'none'."
+                "Got a law of the mask with calibrate=True or validation='cells'. A held-out cell "
+                "would look like a missing one to it: use validation='rows' or 'none'."
             )
 
     def _make(self, spec: DataSpec) -> None:
@@ -243,6 +268,7 @@ class LatentImputer(BaseImputer):
             self._mechanism(),
             collapse=self._collapse(),
             repeats=self.repeats_,
+            recipe=self._recipe(),
         ).to(self.device, torch.float32)
 
     def _train(self, x: np.ndarray) -> None:
@@ -255,7 +281,7 @@ class LatentImputer(BaseImputer):
             n_members=self.n_members_,
             n_importance=self.n_importance,
             batch_size=self.batch_size,
-            hide=HideCells(self.hide_rate, self.hide_share, self.hide_pattern),
+            hide=self._hide(),
             validation=validation,
             validation_fraction=self.validation_fraction,
             log_prior=self._log_prior,
@@ -264,6 +290,7 @@ class LatentImputer(BaseImputer):
             binarize=self.binarize,
             weight_decay=self._setting("weight_decay"),
             betas=(0.9, self.beta2),
+            objective=self._objective(),
         )
         with progress(type(self).__name__, self.verbose) as watcher:
             history = fit.run(self._config(len(rows)), watcher)
@@ -271,6 +298,10 @@ class LatentImputer(BaseImputer):
         self.stopped_ = history.stopped
         self.n_iter_ = history.rows[-1]["step"] if history.rows else 0
         self.model_.requires_grad_(False)
+
+    def _hide(self) -> HideCells:
+        blocks = BlockMask(self.units_.spec).to(self.device)
+        return HideCells(self.hide_rate, self.hide_share, self.hide_pattern, blocks)
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -282,6 +313,7 @@ class LatentImputer(BaseImputer):
             self.n_importance_predict,
             self.model_.observation.width,
             self.seed_,
+            self.importance_weights,
         )
 
     def _rows(self, values: np.ndarray) -> Rows:
@@ -391,10 +423,15 @@ class LatentImputer(BaseImputer):
         -------
         array of shape (n,)
         """
+        return self._density(X, self.n_importance_predict)
+
+    def _density(self, X: Any, n_importance: int) -> np.ndarray:
+        """The bound with a number of samples."""
         values = self._encode(X).values[:, self._varying]
         if values.shape[1] == 0:
             return np.zeros(len(values))
-        bound = self._answers().diagnose(self._rows(values)).bound.cpu().numpy()
+        answers = replace(self._answers(), n_importance=n_importance)
+        bound = answers.diagnose(self._rows(values)).bound.cpu().numpy()
         jacobian = self.units_.log_jacobian(np.nan_to_num(values))
         jacobian[self.repeats_.hits(self.units_.to_model(values))] = 0.0
         return bound + np.where(np.isnan(values), 0.0, jacobian).sum(1)
@@ -444,7 +481,8 @@ class LatentImputer(BaseImputer):
             },
             index=X.index if isinstance(X, pd.DataFrame) else None,
         )
-        _warn_of_quality(table)
+        if self.importance_weights:
+            _warn_of_quality(table)
         return table
 
     def _extrapolation(self, answers: Answers, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
@@ -482,7 +520,7 @@ class LatentImputer(BaseImputer):
         self.search_ = facts["search"]
         if "units" not in facts:
             return
-        spec = self.codec_.spec.subset(self._varying)
+        spec = self._spec
         self.units_ = Units.from_json(spec, facts["units"])
         self.floor_ = np.asarray(facts["floor"])
         self.repeats_ = Repeats.from_json(facts["repeats"])
@@ -491,7 +529,7 @@ class LatentImputer(BaseImputer):
         self.range_ = np.asarray(low), np.asarray(high)
         self._make(spec)
         self.model_.load_state_dict(tensors)
-        self.model_.requires_grad_(False)
+        self.model_.requires_grad_(False).eval()
 
     def __sklearn_tags__(self) -> Any:
         """Tags for scikit-learn."""

@@ -123,7 +123,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
             return DirectObjective(self.model_)
         assert isinstance(self.model_, LatentModel)
         source = self.generator_
-        hide = HideCells(source.hide_rate, source.hide_share, source.hide_pattern)
+        hide = source._hide()
         return LatentObjective(
             self.model_,
             self.n_members_,

@@ -49,6 +49,7 @@ def _mlp_encoder(
         activation=design.activation,
         init=design.init,
         residual=design.residual,
+        normalize=design.normalize,
     )
 
 
@@ -63,6 +64,7 @@ def _mlp_decoder(
         activation=design.decoder_activation,
         init=design.init,
         residual=design.residual,
+        normalize=design.normalize,
     )
     return StackedNetwork(body, n_raw, generator, design.init)
 

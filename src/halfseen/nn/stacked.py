@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from halfseen.errors import SettingError
+from halfseen.nn.norm import StackedBatchNorm
 
 __all__ = [
     "ACTIVATIONS",
@@ -38,6 +39,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": functional.elu,
     "silu": functional.silu,
     "tanh": _fast_tanh,
+    "leaky_relu": functional.leaky_relu,
 }
 
 
@@ -139,6 +141,8 @@ class StackedMLP(nn.Module):
         Whether layers of equal width add their input.
     dropout : float, default=0
         Share of hidden units that are left out while training.
+    normalize : bool, default=False
+        Whether the first layer is followed by batch normalisation.
 
     Attributes
     ----------
@@ -157,6 +161,7 @@ class StackedMLP(nn.Module):
         init: str = "torch",
         residual: bool = False,
         dropout: float = 0.0,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         widths = [n_in, *hidden]
@@ -166,11 +171,13 @@ class StackedMLP(nn.Module):
         self.activation, self.residual = activation_named(activation), residual
         self.n_members, self.n_out, self.width = n_members, widths[-1], max(widths)
         self.dropout = dropout
+        norms = [StackedBatchNorm(n_members, hidden[0])] if normalize and hidden else []
+        self.norms = nn.ModuleList([*norms, *(nn.Identity() for _ in hidden[len(norms) :])])
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., hidden[-1])."""
-        for layer in self.layers:
-            h = self.activation(layer(x))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            h = self.activation(norm(layer(x)))
             if self.dropout:
                 h = functional.dropout(h, self.dropout, self.training)
             x = x + h if self.residual and h.shape == x.shape else h

@@ -8,7 +8,7 @@ from torch import Tensor
 from halfseen.core.masked import log_mean_exp
 from halfseen.terms.latent import Weighted
 
-__all__ = ["choice_surrogate", "importance_bound", "named_losses"]
+__all__ = ["bound_losses", "choice_surrogate", "importance_bound", "named_losses"]
 
 
 def importance_bound(log_w: Tensor) -> Tensor:
@@ -79,8 +79,12 @@ def named_losses(weighted: Weighted, log_prior: Tensor, n_rows: int) -> dict[str
     n_rows : int
         Rows n of the whole table: the bound is a mean over rows, so priors enter over n.
     """
-    bound = importance_bound(weighted.log_w)
-    losses = {"bound": -bound.mean(-1).sum(), "parameter_prior": -log_prior.sum() / n_rows}
+    return bound_losses(weighted) | {"parameter_prior": -log_prior.sum() / n_rows}
+
+
+def bound_losses(weighted: Weighted) -> dict[str, Tensor]:
+    """The bound of one batch as a loss, and what sampled choices owe to it."""
+    losses = {"bound": -importance_bound(weighted.log_w).mean(-1).sum()}
     if weighted.log_choice is not None:
         owed = choice_surrogate(weighted.log_w, weighted.log_choice)
         losses["choices"] = -owed.mean(-1).sum()

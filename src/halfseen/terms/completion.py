@@ -41,6 +41,8 @@ class Completion:
     sampler : {"score", "dropped", "straight-through", "relaxed", "mean"}
         How the gradient passes through sampled categories, pixels and repeated values; numbers
         with a density are reparameterised. See :class:`halfseen.terms.latent.LatentModel`.
+    z : Tensor of shape (M, K, B, d) or None
+        The latents, for terms that look at them.
     """
 
     def __init__(
@@ -50,11 +52,19 @@ class Completion:
         noise: Noise,
         expand: Features,
         sampler: Sampler = "score",
+        z: Tensor | None = None,
     ) -> None:
         self.decoded = decoded
+        self._z = z
         self.laws = decoded
         self.batch, self.noise, self.expand, self.sampler = batch, noise, expand, sampler
         self.in_weight = False
+
+    @property
+    def z(self) -> Tensor:
+        """The latents (M, K, B, d)."""
+        assert self._z is not None
+        return self._z
 
     @cached_property
     def cells(self) -> Tensor:

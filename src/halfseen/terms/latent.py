@@ -2,12 +2,15 @@
 
 log w_k = log p(z_k) - log q(z_k | x_obs, s) + sum_j s_j log p(x_j | z_k)
           + log p(s | x, z_k) + log p(y | x) + ...
+
+A conditional model is of what is hidden given what is shown: prior and decoder see the cells
+that are shown, and those are not scored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -18,7 +21,7 @@ from halfseen.core.noise import Noise
 from halfseen.terms.completion import Completion, Sampler, Term
 from halfseen.terms.mechanism import MechanismTerm
 from halfseen.terms.observation import Decoded, Observation
-from halfseen.terms.proposal import GaussianProposal, log_prior
+from halfseen.terms.proposal import ProposalLaw, StandardPrior
 
 __all__ = ["Gradient", "LatentModel", "Weighted"]
 
@@ -37,6 +40,8 @@ class Weighted:
         The samples.
     completion : Completion
         What the missing cells are given each sample.
+    law, prior : ProposalLaw
+        The laws of z: the proposal's and the prior's.
     log_choice : Tensor of shape (M, K, B) or None
         Log-probability of sampled choices whose gradient is to be estimated by their score.
     """
@@ -44,6 +49,8 @@ class Weighted:
     terms: dict[str, Tensor]
     z: Tensor
     completion: Completion
+    law: ProposalLaw
+    prior: ProposalLaw
     log_choice: Tensor | None = None
 
     @property
@@ -54,16 +61,21 @@ class Weighted:
             total = total + term
         return total
 
+    def kl(self) -> Tensor:
+        """KL(q || p) of the laws of z in closed form, shape (M, 1, B)."""
+        return self.law.kl(self.prior)
+
 
 class LatentModel(nn.Module):
-    """z ~ N(0, I), an amortised proposal, an observation term and further named terms.
+    """A prior, an amortised proposal, an observation term and further named terms.
 
     Parameters
     ----------
     n_latent : int
         Dimension d of z.
     proposal, observation
-        The terms that every model has.
+        The terms that every model has. A proposal is a module from a batch to a
+        :class:`ProposalLaw`.
     terms : mapping of str to Term
         Further addends in the order in which they look: none gives MIWAE, a mechanism gives
         not-MIWAE, a label supMIWAE, both sup-not-MIWAE. A term that integrates cells out comes
@@ -79,23 +91,31 @@ class LatentModel(nn.Module):
         all but through the weights, as in the released code; by the gradient of the mean, or
         of a Gumbel-softmax, as if it were that of the sample; or with means in place of
         samples, which changes the model.
+    prior : Module or None, default=None
+        From a batch to the law of z before the row's targets are seen; None is N(0, I).
+    conditional : bool, default=False
+        Whether the model is of the cells that are seen but not shown, given those shown.
     """
 
     def __init__(
         self,
         n_latent: int,
-        proposal: GaussianProposal,
+        proposal: nn.Module,
         observation: Observation,
         terms: Mapping[str, Term] | None = None,
         gradient: Gradient = "total",
         sampler: Sampler = "score",
+        prior: nn.Module | None = None,
+        *,
+        conditional: bool = False,
     ) -> None:
         super().__init__()
         self.n_latent = n_latent
+        self.prior = StandardPrior(n_latent) if prior is None else prior
         self.proposal = proposal
         self.observation = observation
         self.terms = nn.ModuleDict(dict(terms or {}))
-        self.gradient, self.sampler = gradient, sampler
+        self.gradient, self.sampler, self.conditional = gradient, sampler, conditional
 
     @property
     def mechanism(self) -> MechanismTerm | None:
@@ -104,23 +124,27 @@ class LatentModel(nn.Module):
         assert term is None or isinstance(term, MechanismTerm)
         return term
 
-    def forward(self, batch: Batch, noise: Noise) -> Weighted:
-        """Draw z and weigh it; ``noise`` has leading shape (M, K, B or 1)."""
-        law = self.proposal(batch)
+    def forward(self, batch: Batch, noise: Noise, law: ProposalLaw | None = None) -> Weighted:
+        """Draw z and weigh it; ``noise`` has leading shape (M, K, B or 1).
+
+        An objective that knows a better ``law`` of z than the proposal's may give it.
+        """
+        law = self.proposal(batch) if law is None else law
+        prior = self.prior(batch)
         z = law.transform(noise.normal(self.n_latent))
         reference = law if self.gradient == "total" else law.detach()
-        decoded = self.observation(z)
+        decoded = self.observation(z, batch)
         addends = {
-            "prior": log_prior(z),
+            "prior": prior.log_prob(z),
             "proposal": -reference.log_prob(z),
-            "observation": decoded.log_prob(batch.x, batch.s),
+            "observation": decoded.log_prob(batch.x, self.scored(batch)),
         }
-        completion = Completion(decoded, batch, noise, self.observation.expand, self.sampler)
+        completion = Completion(decoded, batch, noise, self.observation.expand, self.sampler, z)
         for name, term in self.terms.items():
             addend: Tensor | None = term(completion, batch)
             if addend is not None:
                 addends[name] = addend
-        out = Weighted(addends, z, completion)
+        out = Weighted(addends, z, completion, law, prior)
         if self.sampler == "score" and completion.in_weight and torch.is_grad_enabled():
             out.log_choice = completion.log_choice()
         if self.gradient == "dreg" and out.log_choice is not None:
@@ -131,9 +155,17 @@ class LatentModel(nn.Module):
             z.register_hook(lambda g: g * share)
         return out
 
-    def complete(self, z: Tensor) -> Decoded:
+    def scored(self, batch: Batch) -> Tensor:
+        """The mask of the cells whose log-density is in the weight."""
+        return batch.s - batch.shown if self.conditional else batch.s
+
+    def whole(self, batch: Batch) -> Batch:
+        """The batch under which weights are those of log p(x_obs), whatever the model."""
+        return replace(batch, shown=torch.zeros_like(batch.s)) if self.conditional else batch
+
+    def complete(self, z: Tensor, batch: Batch) -> Decoded:
         """Laws of missing cells given z, for fresh draws at resampled z."""
-        decoded = self.observation(z)
+        decoded = self.observation(z, batch)
         for term in self.terms.values():
             assert isinstance(term, Term)
             decoded = term.complete(decoded)

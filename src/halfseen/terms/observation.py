@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from halfseen.core.batch import Batch
 from halfseen.core.features import Features
 from halfseen.core.masked import masked_sum
 from halfseen.core.noise import Noise
@@ -21,6 +22,8 @@ from halfseen.terms.discrete_laws import AtomLaw, CategoricalLaw, GridLaw, order
 from halfseen.terms.laws import GaussianLaw, Law, RoundedLogLaw, StudentLaw
 
 __all__ = ["Decoded", "Decoder", "Head", "Observation"]
+
+Noisiness = Literal["column", "row", "fixed"]
 
 
 class Head(nn.Module, ABC):
@@ -57,8 +60,8 @@ class NumericHead(Head):
     ----------
     floor : Tensor of shape (c,)
         Smallest scale of each column, in model units.
-    noise : {"column", "row"}
-        One learned scale per column, or a scale that depends on z.
+    noise : {"column", "row", "fixed"}
+        One learned scale per column, a scale that depends on z, or the floor itself.
     """
 
     floor: Tensor
@@ -70,7 +73,7 @@ class NumericHead(Head):
         floor: Tensor,
         n_members: int,
         *,
-        noise: Literal["column", "row"] = "column",
+        noise: Noisiness = "column",
         student: bool = False,
     ) -> None:
         super().__init__(spec, columns)
@@ -86,6 +89,8 @@ class NumericHead(Head):
 
     def scale(self, raw: Tensor) -> Tensor:
         """Scale of every column, at least the floor."""
+        if self.noise == "fixed":
+            return self.floor
         c = len(self.columns)
         loose = self.raw_scale if self.noise == "column" else raw[..., c:]
         return self.floor + functional.softplus(loose)
@@ -114,7 +119,7 @@ class CountHead(NumericHead):
         n_members: int,
         units: Units,
         *,
-        noise: Literal["column", "row"] = "column",
+        noise: Noisiness = "column",
     ) -> None:
         super().__init__(spec, columns, floor, n_members, noise=noise)
         self.register_buffer("shift", torch.tensor(units.shift[columns], dtype=torch.float32))
@@ -145,7 +150,7 @@ class AtomHead(NumericHead):
         n_members: int,
         atom: Tensor,
         *,
-        noise: Literal["column", "row"] = "column",
+        noise: Noisiness = "column",
     ) -> None:
         super().__init__(spec, columns, floor, n_members, noise=noise)
         self.register_buffer("atom", atom)
@@ -336,7 +341,9 @@ class Observation(nn.Module):
     heads : sequence of Head
         One per kind of column that is present.
     decoder : Module
-        From z to the raw outputs of all heads.
+        From what it reads to the raw outputs of all heads.
+    code : Module or None, default=None
+        From z and the batch to what the decoder reads; None for z itself.
 
     Attributes
     ----------
@@ -346,10 +353,16 @@ class Observation(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, spec: DataSpec, heads: Sequence[Head], decoder: nn.Module) -> None:
+    def __init__(
+        self,
+        spec: DataSpec,
+        heads: Sequence[Head],
+        decoder: nn.Module,
+        code: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.heads = nn.ModuleList(heads)
-        self.decoder = decoder
+        self.decoder, self.code = decoder, code
         self.expand = Features(spec)
         self.sizes = [head.n_raw for head in heads]
         self.register_buffer("temperature", torch.ones(()))
@@ -359,9 +372,10 @@ class Observation(nn.Module):
         """Numbers in the largest activation of one row, sample and member; laws have two each."""
         return max(int(self.decoder.width), 2 * self.expand.spec.n_features)  # type: ignore[arg-type]
 
-    def forward(self, z: Tensor) -> Decoded:
-        """Laws of all columns given z of shape (M, K, B, d)."""
-        parts = self.decoder(z).split(self.sizes, -1)
+    def forward(self, z: Tensor, batch: Batch) -> Decoded:
+        """Laws of all columns given z of shape (M, K, B, d), and what the decoder may see."""
+        code = z if self.code is None else self.code(z, batch)
+        parts = self.decoder(code).split(self.sizes, -1)
         heads: list[Head] = list(self.heads)  # type: ignore[arg-type]
         laws = [head.law(raw) for head, raw in zip(heads, parts, strict=True)]
         if self.temperature != 1:

@@ -1,4 +1,4 @@
-"""Prior and proposal: z ~ N(0, I) and an amortised Gaussian q(z | x_obs, s)."""
+"""Prior and proposal: laws of z before and after a row is looked at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from halfseen.core.batch import Batch
 from halfseen.nn.inputs import ZeroFill
 from halfseen.nn.stacked import StackedLinear
 
-__all__ = ["GaussianProposal", "ProposalLaw", "log_prior"]
+__all__ = ["GaussianProposal", "PointProposal", "ProposalLaw", "StandardPrior", "log_prior"]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -41,6 +41,67 @@ class ProposalLaw:
     def detach(self) -> ProposalLaw:
         """The same law as a constant."""
         return ProposalLaw(self.mean.detach(), self.log_scale.detach())
+
+    def kl(self, prior: ProposalLaw) -> Tensor:
+        """KL(q || p) to another diagonal Gaussian in closed form, summed over the last axis.
+
+        Examples
+        --------
+        >>> one, other = torch.zeros(3), ProposalLaw(torch.ones(3), torch.zeros(3))
+        >>> ProposalLaw(one, one).kl(other)
+        tensor(1.5000)
+        """
+        gap = self.log_scale - prior.log_scale
+        distance = (self.mean - prior.mean) * torch.exp(-prior.log_scale)
+        return (0.5 * (torch.exp(2 * gap) + distance * distance - 1) - gap).sum(-1)
+
+
+class StandardLaw(ProposalLaw):
+    """N(0, I), without the arithmetic of a general mean and scale."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """See :class:`ProposalLaw`."""
+        return log_prior(z)
+
+
+class StandardPrior(nn.Module):
+    """The prior N(0, I) of every row.
+
+    Parameters
+    ----------
+    n_latent : int
+        Dimension d of z.
+    """
+
+    zero: Tensor
+
+    def __init__(self, n_latent: int) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(1, 1, 1, n_latent), persistent=False)
+
+    def forward(self, batch: Batch) -> ProposalLaw:
+        """The same law for any batch."""
+        return StandardLaw(self.zero, self.zero)
+
+
+class PointLaw(ProposalLaw):
+    """All mass at the mean: the code of an autoencoder without noise, and without a density."""
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """See :class:`ProposalLaw`."""
+        return self.mean.expand(torch.broadcast_shapes(self.mean.shape, noise.shape))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Nothing to weigh: as if the prior were flat."""
+        return log_prior(z)
+
+    def detach(self) -> ProposalLaw:
+        """See :class:`ProposalLaw`."""
+        return PointLaw(self.mean.detach(), self.log_scale)
+
+    def kl(self, prior: ProposalLaw) -> Tensor:
+        """No divergence is charged for a code without noise."""
+        return torch.zeros_like(self.mean[..., 0])
 
 
 class GaussianProposal(nn.Module):
@@ -79,12 +140,35 @@ class GaussianProposal(nn.Module):
         self.out = StackedLinear(m, n_body, n_out, generator, init)
         self.linear = StackedLinear(m, inputs.n_out, n_out, generator, init) if linear else None
 
+    def row(self, batch: Batch) -> Tensor:
+        """What the encoder reads, shape (M, 1, B, inputs.n_out)."""
+        return self.inputs(batch.x, batch.shown)
+
     def forward(self, batch: Batch) -> ProposalLaw:
         """The proposal of every row."""
-        row = self.inputs(batch.x, batch.shown)
+        row = self.row(batch)
         out = self.out(self.body(row))
         if self.linear is not None:
             out = out + self.linear(row)
         mean, raw = out.chunk(2, -1)
         # Half a log-variance, clipped as in the published encoders.
         return ProposalLaw(mean, 0.5 * raw.clamp(-10.0, 10.0))
+
+
+class PointProposal(nn.Module):
+    """The mean of another proposal, without its noise.
+
+    Parameters
+    ----------
+    proposal : Module
+        From a batch to a :class:`ProposalLaw`.
+    """
+
+    def __init__(self, proposal: nn.Module) -> None:
+        super().__init__()
+        self.proposal = proposal
+
+    def forward(self, batch: Batch) -> ProposalLaw:
+        """The code of every row."""
+        law = self.proposal(batch)
+        return PointLaw(law.mean, torch.zeros_like(law.log_scale))

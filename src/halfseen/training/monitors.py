@@ -46,4 +46,4 @@ def held_out_bound(
 ) -> Tensor:
     """Mean importance-weighted bound of rows that training does not see, shape (M,)."""
     noise = Noise(new_generator(seed, 2, batch.x.device), (members, n_importance, 1))
-    return importance_bound(model(batch, noise).log_w).mean(-1)
+    return importance_bound(model(model.whole(batch), noise).log_w).mean(-1)

@@ -1,0 +1,87 @@
+"""VAEAC: a variational autoencoder of whatever is hidden given whatever is shown.
+
+Ivanov, Figurnov and Vetrov, "Variational Autoencoder with Arbitrary Conditioning" (ICLR 2019).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from halfseen.errors import SettingError
+from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.card import MethodCard
+from halfseen.estimators.recipes import Parts, Recipe, gaussian_proposal, masked_proposal
+from halfseen.estimators.signature import adds_to
+from halfseen.nn.inputs import make_input
+from halfseen.terms.code import Code, Condition, Memory, Shown
+from halfseen.terms.proposal import GaussianProposal
+
+__all__ = ["VAEACImputer"]
+
+
+class VAEACImputer(AutoencoderImputer):
+    r"""Complete data by a model of hidden cells given shown ones, for any choice of both.
+
+    .. math:: E_q \sum_{j \in H} \log p(x_j | z, x_S) - KL(q(z | x_S, x_H) || p(z | x_S))
+
+    Training hides seen cells H; S are those still shown. Cells that are really missing are in
+    neither, so incomplete rows are learned from as they are. When completing, everything seen
+    is shown, z comes from the conditional prior, and no weight is needed.
+
+    Parameters
+    ----------
+    memory : bool
+        Whether the decoder also sees the last hidden layer of the conditional prior, in place
+        of the published connections at every depth.
+    {shared}
+
+    Notes
+    -----
+    ``score_samples`` is the bound on log p(x_obs) that hides all that is seen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.1], [1.0, np.nan], [2.0, 1.9], [3.0, 3.1]] * 10)
+    >>> VAEACImputer(max_steps=20, random_state=0).fit_transform(X).shape
+    (40, 2)
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="vaeac",
+        summary="Conditional prior and decoder of hidden cells given shown ones.",
+        paper="Ivanov, Figurnov and Vetrov, ICLR 2019",
+        check_params={
+            "hidden": (16,),
+            "max_steps": 30,
+            "n_members": 2,
+            "n_importance_predict": 10,
+        },
+    )
+
+    @adds_to(AutoencoderImputer)
+    def __init__(self, *, memory: bool = True, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.memory = memory
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.hide_rate * self.hide_share == 0:
+            raise SettingError(
+                f"Got hide_rate={self.hide_rate}, hide_share={self.hide_share}. Expected both "
+                "above 0: this model learns from the cells that training hides."
+            )
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            prior=gaussian_proposal, proposal=masked_proposal, code=self._code, conditional=True
+        )
+
+    def _code(self, parts: Parts) -> Code:
+        design, spec = parts.design, parts.spec
+        inputs = make_input(design.encoder_input, spec, design.n_members, parts.generator)
+        conditions: list[Condition] = [Shown(inputs, design.n_members, spec.n_columns)]
+        if self.memory:
+            assert isinstance(parts.prior, GaussianProposal)
+            conditions.append(Memory(parts.prior))
+        return Code(design.n_latent, conditions=conditions)

@@ -1,0 +1,177 @@
+"""VSAE: the variational selective autoencoder, of data and masks together.
+
+"Learning from Partially-Observed Multimodal Data with Variational Autoencoders" (2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from halfseen.core.spec import DataSpec
+from halfseen.errors import SettingError
+from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.card import MethodCard
+from halfseen.estimators.recipes import Parts, Recipe, mask_term, selective_proposal
+from halfseen.estimators.signature import adds_to
+from halfseen.nn.unimodal import BlockMask
+from halfseen.objectives.evidence import Objective, Selective
+from halfseen.terms.code import AGGREGATORS, Code, DecodedMask
+from halfseen.terms.completion import Term
+from halfseen.terms.mask import MaskTerm
+
+__all__ = ["VSAEImputer"]
+
+
+class VSAEImputer(AutoencoderImputer):
+    r"""Complete modalities, and learn which of them are seen together.
+
+    .. math:: E_q [ \sum_{i \in O} \log p(x_i | m, z)
+              + \lambda \sum_{j \in U} \log p(\tilde x_j | m, z) + \log p(m | z) ]
+              - \sum_i KL(q(z_i) || N(0, I))
+
+    Each modality has latents z_i of its own, from its own encoder where it is seen and from one
+    encoder of all that is seen where it is not (Eq. 4, 8). All encoders of single modalities
+    are one batched product. The mask is decoded too: whole modalities where the table never
+    shows one in part, else single cells.
+
+    Parameters
+    ----------
+    aggregator : {"concat", "mean", "max"}
+        How the modalities' latents are put together for the decoders.
+    decode_with_mask : bool
+        Whether the data decoder sees the probabilities of the decoded mask.
+    mask_hidden : sequence of int or None
+        Hidden widths of the mask decoder; None takes (64, 64).
+    unseen_weight : float
+        The weight lambda of unseen modalities, which the model completes itself in a first
+        pass without gradient.
+    unseen_start : float
+        Share of the steps before that term counts.
+    {shared}
+
+    Attributes
+    ----------
+    whole_ : bool
+        Whether masks are of whole modalities.
+
+    Notes
+    -----
+    ``score_samples`` is of log p(x_obs, m). ``generate(n, return_mask=True)`` gives rows and
+    masks together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.1], [1.0, np.nan], [2.0, 1.9], [3.0, 3.1]] * 10)
+    >>> imputer = VSAEImputer(max_steps=20, random_state=0).fit(X)
+    >>> rows, masks = imputer.generate(5, return_mask=True)
+    >>> imputer.transform(X).shape, rows.shape, masks.dtype
+    ((40, 2), (5, 2), dtype('bool'))
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="vsae",
+        summary="Selective proposals per modality; data and masks decoded together.",
+        paper="Learning from Partially-Observed Multimodal Data with VAEs, 2020",
+        mechanism="MNAR",
+        check_params={
+            "n_latent": 2,
+            "hidden": (16,),
+            "mask_hidden": (8,),
+            "max_steps": 30,
+            "n_members": 2,
+            "n_importance_predict": 10,
+        },
+    )
+
+    @adds_to(AutoencoderImputer)
+    def __init__(
+        self,
+        *,
+        aggregator: Literal["concat", "mean", "max"] = "concat",
+        decode_with_mask: bool = False,
+        mask_hidden: Sequence[int] | None = None,
+        unseen_weight: float = 1.0,
+        unseen_start: float = 0.02,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        self.aggregator, self.decode_with_mask = aggregator, decode_with_mask
+        self.mask_hidden = mask_hidden
+        self.unseen_weight, self.unseen_start = unseen_weight, unseen_start
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.aggregator not in AGGREGATORS:
+            raise SettingError(
+                f"Got aggregator={self.aggregator!r}. Expected one of {AGGREGATORS}."
+            )
+        if self.unseen_weight < 0:
+            raise SettingError(
+                f"Got unseen_weight={self.unseen_weight!r}. Expected a number, 0 or more."
+            )
+
+    def _scores_mask(self) -> bool:
+        return True
+
+    def _latents(self, spec: DataSpec) -> int:
+        n = len(spec.modalities)
+        each = self.n_latent or max(4, min(64, -(-spec.n_columns // n)))
+        return n * each
+
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        self.whole_ = _whole(~np.isnan(values), spec)
+        super()._fit_values(values, spec)
+
+    def _recipe(self) -> Recipe:
+        return Recipe(proposal=selective_proposal, terms=self._terms, code=self._code)
+
+    def _terms(self, parts: Parts) -> dict[str, Term]:
+        hidden = (64, 64) if self.mask_hidden is None else tuple(self.mask_hidden)
+        return {"mask": mask_term(parts, hidden, whole=self.whole_)}
+
+    def _code(self, parts: Parts) -> Code:
+        spec, term = parts.spec, parts.terms["mask"]
+        assert isinstance(term, MaskTerm)
+        n = len(spec.modalities)
+        width = n if self.whole_ else spec.n_columns
+        conditions = [DecodedMask(term, width)] if self.decode_with_mask else []
+        return Code(parts.design.n_latent, n, self.aggregator, conditions)
+
+    def _objective(self) -> Objective:
+        return Selective(self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts, tensors = super()._state()
+        return facts | {"whole": self.whole_}, tensors
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        self.whole_ = facts["whole"]
+        super()._set_state(facts, tensors)
+
+    @classmethod
+    def published(
+        cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any
+    ) -> VSAEImputer:
+        """The settings of appendix B; see :meth:`AutoencoderImputer.published`.
+
+        Parameters
+        ----------
+        data : {"numeric", "categorical", "images"}
+            Tables of numbers or of categories, or pairs of 28 x 28 images in [0, 1].
+        **changes
+            Settings that differ.
+        """
+        hidden = (16, 16, 16) if data == "images" else (64, 64, 64)
+        return super().published(data, **{"mask_hidden": hidden, **changes})
+
+
+def _whole(s: np.ndarray, spec: DataSpec) -> bool:
+    """Whether every row shows every modality as a whole or not at all."""
+    seen = torch.from_numpy(s.astype(np.float32))
+    blocks = BlockMask(spec)
+    return bool((blocks.cells(blocks(seen)) == seen).all())

@@ -1,0 +1,187 @@
+"""Evidence bounds with the divergence in closed form, and what the autoencoder family adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Batch
+from halfseen.core.noise import Noise
+from halfseen.objectives.importance import bound_losses
+from halfseen.terms.latent import LatentModel, Weighted
+from halfseen.terms.product import ProductProposal, product_of_experts
+
+__all__ = ["Evidence", "Importance", "MakeNoise", "Objective", "Selective", "Subsets"]
+
+MakeNoise = Callable[[Batch], Noise]
+Losses = dict[str, Tensor]
+
+
+class Objective(Protocol):
+    """What a latent model's training minimises on a batch."""
+
+    def __call__(
+        self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
+    ) -> Losses:
+        """Named losses, means over rows and sums over members.
+
+        Parameters
+        ----------
+        model : LatentModel
+            With M members.
+        batch : Batch
+            B rows.
+        noise : callable
+            From a batch to fresh noise for it.
+        progress : float
+            Share of the training steps that are done.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Importance:
+    """The importance-weighted bound L_K."""
+
+    def __call__(
+        self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
+    ) -> Losses:
+        """See :class:`Objective`."""
+        return bound_losses(model(batch, noise(batch)))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    r"""The evidence bound :math:`E_q[\log p(x, \ldots | z)] - w KL(q || p)`.
+
+    Every term of the model but prior and proposal is averaged over the K samples; the
+    divergence of two diagonal Gaussians needs no sample.
+
+    Parameters
+    ----------
+    weight : float, default=1
+        The weight w of the divergence: 1 is the bound, another one that of a beta-VAE.
+    warm_up : float, default=0
+        Share of the steps over which it rises from 0.
+    """
+
+    weight: float = 1.0
+    warm_up: float = 0.0
+
+    def __call__(
+        self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
+    ) -> Losses:
+        """See :class:`Objective`."""
+        return self.losses(model(batch, noise(batch)), progress)
+
+    def losses(self, weighted: Weighted, progress: float) -> Losses:
+        """Named losses of some samples."""
+        rising = progress / self.warm_up if self.warm_up > 0 else 1.0
+        losses = {
+            name: -_mean(term)
+            for name, term in weighted.terms.items()
+            if name not in ("prior", "proposal")
+        }
+        losses["kl"] = self.weight * min(1.0, rising) * _mean(weighted.kl())
+        return losses
+
+
+@dataclass(frozen=True)
+class Selective(Evidence):
+    r"""The objective of VSAE (its Eq. 8): evidence, and what the model says of unseen cells.
+
+    .. math:: \lambda \sum_{j \in U} E_{\tilde x_j} [\log p(\tilde x_j | m, z)]
+
+    The unseen :math:`\tilde x_j` are what the model itself completes in a first pass without
+    gradient (appendix B.2); the second pass takes them for the truth.
+
+    Parameters
+    ----------
+    unseen_weight : float, default=1
+        The weight lambda.
+    start : float, default=0.02
+        Share of the steps before the term counts.
+    """
+
+    unseen_weight: float = 1.0
+    start: float = 0.02
+
+    def __call__(
+        self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
+    ) -> Losses:
+        """See :class:`Objective`."""
+        weighted = model(batch, noise(batch))
+        losses = self.losses(weighted, progress)
+        if self.unseen_weight > 0 and progress >= self.start:
+            with torch.no_grad():
+                # The model of now, other latents: one completion per row and member.
+                cells = model(batch, noise(batch)).completion.cells[:, :1]
+            term = weighted.completion.decoded.log_prob(cells, 1 - batch.s)
+            losses["unseen"] = -self.unseen_weight * _mean(term)
+        return losses
+
+
+@dataclass(frozen=True)
+class Subsets(Evidence):
+    """Evidence of all that is seen, and of parts of it: what a product of experts learns from.
+
+    Wu and Goodman, "Multimodal Generative Models for Scalable Weakly-Supervised Learning"
+    (NeurIPS 2018): the joint bound, that of each modality alone, and those of random subsets.
+    A part is encoded alone and scored alone.
+
+    Parameters
+    ----------
+    unimodal : bool, default=True
+        Whether each seen modality has a bound of its own.
+    n_subsets : int, default=1
+        Random subsets per row and step; each keeps a modality with probability a half.
+    """
+
+    unimodal: bool = True
+    n_subsets: int = 1
+
+    def __call__(
+        self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
+    ) -> Losses:
+        """See :class:`Objective`."""
+        assert isinstance(model.proposal, ProductProposal)
+        experts = model.proposal.experts(batch)
+        kept = self._kept(model.proposal.seen(batch.shown), noise(batch))
+        # Rows of all parts after each other: (M, 1, parts * B, ...).
+        mean, log_variance = (e.repeat(1, 1, len(kept), 1, 1) for e in experts)
+        shown = _rows(kept * model.proposal.seen(batch.shown).unsqueeze(-3))
+        cells = model.proposal.seen.cells(kept)
+        some = replace(
+            batch,
+            x=batch.x.repeat(len(kept), 1),
+            s=_rows(batch.s.unsqueeze(-3) * cells),
+            shown=_rows(batch.shown.unsqueeze(-3) * cells),
+        )
+        weighted = model(some, noise(some), product_of_experts(mean, log_variance, shown))
+        # A mean over all rows of all parts, times how many there are: a sum over parts.
+        return {name: len(kept) * loss for name, loss in self.losses(weighted, progress).items()}
+
+    def _kept(self, seen: Tensor, noise: Noise) -> Tensor:
+        """Which modalities each part keeps (parts, B, G): all, each alone, random ones."""
+        n_rows, n = seen.shape[-2:]
+        parts = [seen.new_ones(1, n_rows, n)]
+        if self.unimodal:
+            parts.append(torch.eye(n, dtype=seen.dtype, device=seen.device)[:, None].expand(n, n_rows, n))
+        if self.n_subsets:
+            u = noise.uniform(self.n_subsets, n)[0, 0].transpose(0, 1)
+            parts.append((u < 0.5).to(seen.dtype))
+        return torch.cat(parts)
+
+
+def _rows(mask: Tensor) -> Tensor:
+    """Masks (..., parts, B, c) as rows (..., parts * B, c)."""
+    return mask.flatten(-3, -2)
+
+
+def _mean(term: Tensor) -> Tensor:
+    """Mean over samples and rows, summed over members."""
+    return term.mean((1, 2)).sum()
