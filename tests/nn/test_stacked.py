@@ -27,6 +27,24 @@ def test_linear_maps_are_a_loop_over_members(members, lead):
     torch.testing.assert_close(layer(x), torch.stack(loop))
 
 
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("n_out", [2, 100])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_large_products_are_equal_with_and_without_a_gradient(members, n_out, ordered):
+    layer = StackedLinear(members, 64, n_out, generator())
+    x = torch.randn(members, 50, 200, 64, generator=generator(1))
+    x = x if ordered else x.transpose(1, 2)
+    with torch.no_grad():
+        fast = layer(x)
+    taught = layer(x)
+    taught.sum().backward()
+    assert layer.weight.grad is not None
+    exact = torch.einsum("mkbi,mio->mkbo", x.double(), layer.weight.double())
+    exact = exact + layer.bias[:, None].double()
+    for found in (fast, taught):
+        torch.testing.assert_close(found.double(), exact, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("residual", [True, False])
 def test_networks_are_a_loop_over_members(activation, residual):

@@ -12,6 +12,7 @@ from halfseen.core.draws import Resample, WeightedMean
 from halfseen.core.noise import Noise
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.estimators.answers import Answers
+from halfseen.estimators.parallel import each_batch
 from halfseen.terms.label import LabelTerm
 
 __all__ = ["LabelAnswers"]
@@ -66,14 +67,15 @@ class LabelAnswers:
         return torch.cat(parts)
 
     def _sampled(self, rows: Rows) -> Tensor:
-        parts = []
-        for batch in self.answers.parts(rows, self.answers.chunk):
-            rule = WeightedMean()
-            for weighted in self.answers.stream(batch):
-                answer = self.term.answer(weighted.completion)
-                rule.update(weighted.log_w, self.term.law.moments(answer))
-            parts.append(rule.result())
-        return torch.cat(parts)
+        batches = self.answers.parts(rows, self.answers.chunk)
+        return torch.cat(each_batch(self._average, batches))
+
+    def _average(self, batch: Batch) -> Tensor:
+        rule = WeightedMean()
+        for weighted in self.answers.stream(batch):
+            answer = self.term.answer(weighted.completion)
+            rule.update(weighted.log_w, self.term.law.moments(answer))
+        return rule.result()
 
     @torch.no_grad()
     def draws(self, rows: Rows, n_draws: int, seed: int) -> Tensor:

@@ -24,6 +24,13 @@ __all__ = [
 ]
 
 
+# Products with fewer multiplications are not worth another library's preparations.
+LARGE = 2**20
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)
+
+
 class Copies(nn.ModuleList):
     """One module per member, for networks whose parameters have no leading axis of members."""
 
@@ -116,14 +123,18 @@ class StackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., n_out)."""
         members, n_in, n_out = self.weight.shape
-        shape = x.shape
         # Counted, because -1 would mean nothing where there is no input at all.
-        n_rows = math.prod(shape[1:-1])
-        if members == 1:
-            flat = torch.addmm(self.bias[0], x.reshape(n_rows, n_in), self.weight[0])
+        flat = x.reshape(members, math.prod(x.shape[1:-1]), n_in)
+        if _is_large(flat, self.weight):
+            # MKL, torch's choice, uses only half the vectors of some processors. oneDNN, which
+            # torch has too, is up to twice as fast there, and equal to rounding.
+            parts = [_by_onednn(*part) for part in zip(flat, self.weight, self.bias, strict=True)]
+            out = parts[0] if members == 1 else torch.stack(parts)
+        elif members == 1:
+            out = torch.addmm(self.bias[0], flat[0], self.weight[0])
         else:
-            flat = torch.baddbmm(self.bias, x.reshape(members, n_rows, n_in), self.weight)
-        return flat.view(*shape[:-1], n_out)
+            out = torch.baddbmm(self.bias, flat, self.weight)
+        return out.view(*x.shape[:-1], n_out)
 
 
 class StackedMLP(nn.Module):
@@ -224,6 +235,19 @@ class StackedNetwork(nn.Module):
         layers: list[StackedLinear] = list(self.body.layers)  # type: ignore[arg-type]
         inner = torch.stack([(layer.weight**2).sum() for layer in layers]).sum()
         return inner + self.out.weight.shape[1] * (self.out.weight**2).sum()
+
+
+def _is_large(x: Tensor, weight: Tensor) -> bool:
+    """Whether a product is worth another library: it is large, plain and teaches nothing."""
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return False
+    plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    return HAS_ONEDNN and plain and x.shape[1] * weight[0].numel() >= LARGE
+
+
+def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """One member's x @ weight + bias."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight.t(), bias[0], "none", [], "")
 
 
 def _uniform(shape: tuple[int, ...], limit: float, generator: torch.Generator) -> Tensor:
