@@ -129,7 +129,9 @@ class BaseImputer(TransformerMixin, TableEstimator):
         Parameters
         ----------
         X : DataFrame (pandas, polars), pyarrow Table or array of shape (n, p)
-            NaN or null is missing.
+            NaN or null is missing. Or images of shape (n, c, h, w), or a mapping from names to
+            modalities of n rows each: tables, arrays, tensors, images, texts, and lists of
+            arrays with None in rows where the modality is absent.
         y : ignored
             For scikit-learn's pipelines.
 
@@ -154,8 +156,8 @@ class BaseImputer(TransformerMixin, TableEstimator):
 
         Parameters
         ----------
-        X : DataFrame, pyarrow Table or array of shape (n, p)
-            The columns of fit.
+        X : DataFrame, pyarrow Table or array of shape (n, p), images, or modalities
+            The columns of fit. A modality that no row has may be None.
 
         Returns
         -------
