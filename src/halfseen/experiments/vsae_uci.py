@@ -270,6 +270,7 @@ VSAE_UCI = Experiment(
     quick_settings=tuple((protocol, SHORT) for protocol in ("mcar-0.5", "mar", "nmar")),
     make=make_table,
     score=table_scores,
+    quick_tables=UCI_TABLES,
     random_masks=(*_MCAR, "mar", "nmar"),
     protocol_tables={"mar": ("yeast",), "nmar": ("yeast",)},
     n_seeds=3,
