@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from halfseen.core.spec import DataSpec
 from halfseen.nn.stacked import Copies
+from halfseen.nn.unimodal import UnimodalEncoders
 from halfseen.training.state import BestState
 
 
@@ -60,3 +62,22 @@ def test_stacked_members_keep_their_own_best_step():
     assert module[0].tolist() == [[1.0] * 3, [0.0] * 3]
     # A parameter of all members follows the mean score, which was not better.
     assert module[1].tolist() == [0.0] * 4
+
+
+def test_encoders_of_modalities_keep_the_best_step_of_their_member():
+    """Their leading axis is that of members times modalities."""
+    generator = torch.Generator().manual_seed(0)
+    encoders = UnimodalEncoders(DataSpec.continuous(3), 2, 4, (5,), generator, normalize=True)
+    first = {k: v.clone() for k, v in encoders.state_dict().items()}
+    best = BestState(encoders, 2)
+    best.offer(score(0.0, 0.0))
+    shift(encoders, 1.0)
+    # The second member is better now, and the mean is worse.
+    assert best.offer(score(-3.0, 1.0))
+    shift(encoders, 1.0)
+    best.restore()
+    assert any(name.endswith("variance") for name in first)
+    for name, value in encoders.state_dict().items():
+        assert value.shape[0] == 6
+        torch.testing.assert_close(value[:3], first[name][:3])
+        torch.testing.assert_close(value[3:], first[name][3:] + 1.0)

@@ -16,6 +16,7 @@ from halfseen.nn.norm import StackedBatchNorm
 __all__ = [
     "ACTIVATIONS",
     "Copies",
+    "Interleaved",
     "StackedLinear",
     "StackedMLP",
     "StackedNetwork",
@@ -33,6 +34,18 @@ HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
 
 class Copies(nn.ModuleList):
     """One module per member, for networks whose parameters have no leading axis of members."""
+
+
+class Interleaved(nn.Module):
+    """A module whose leading axis is not M but M times as many copies as a member has.
+
+    Attributes
+    ----------
+    n_copies : int
+        Copies of one member, which follow each other.
+    """
+
+    n_copies: int
 
 
 def _fast_tanh(x: Tensor) -> Tensor:

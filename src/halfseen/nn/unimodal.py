@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from halfseen.core.features import Features
 from halfseen.core.spec import Block, DataSpec
-from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.nn.stacked import Interleaved, StackedLinear, StackedMLP
 
 __all__ = ["BlockMask", "TokenEncoder", "UnimodalEncoders"]
 
@@ -72,7 +72,7 @@ class UnimodalEncoders(nn.Module):
     n_members, n_out : int
         M, and the numbers per modality that come out.
     hidden : sequence of int
-        Widths of hidden layers, one at least.
+        Widths of hidden layers; empty for linear maps.
     generator : torch.Generator
         For initial values.
     **network
@@ -113,7 +113,7 @@ class UnimodalEncoders(nn.Module):
         return torch.cat(codes, -2)[..., self.back, :] if len(codes) > 1 else codes[0]
 
 
-class _Group(nn.Module):
+class _Group(Interleaved):
     """Modalities of about the same width: the axis of members times modalities is one axis."""
 
     place: Tensor
@@ -138,26 +138,31 @@ class _Group(nn.Module):
             place[i, : len(some)], real[i, : len(some)] = torch.tensor(some), 1.0
         self.register_buffer("place", place, persistent=False)
         self.register_buffer("real", real, persistent=False)
-        self.n_members, self.n_blocks = n_members, len(blocks)
+        self.n_members = n_members
         text = blocks[0].tokens
         self.tokens = TokenEncoder(spec, blocks[0], n_members, generator) if text else None
         # A modality of one column is encoded only where that column is seen.
         self.partial = self.tokens is None and any(len(block.columns) > 1 for block in blocks)
         n_in = widest if self.tokens is None else self.tokens.n_out
-        n_copies, n_in = n_members * len(blocks), n_in * (2 if self.partial else 1)
-        self.body = StackedMLP(n_copies, n_in, hidden, generator, **network)
-        self.out = StackedLinear(n_copies, self.body.n_out, n_out, generator)
+        self.n_copies, n_in = len(blocks), n_in * (2 if self.partial else 1)
+        n_all = n_members * self.n_copies
+        self.body = StackedMLP(n_all, n_in, hidden, generator, **network)
+        init = network.get("init", "torch")
+        self.out = StackedLinear(n_all, self.body.n_out, n_out, generator, init)
         self.width = len(blocks) * max(self.body.width, n_out)
-        self._spread(n_in)
+        self._spread(init)
 
-    def _spread(self, n_in: int) -> None:
+    def _spread(self, init: str) -> None:
         """Give narrow modalities the initial weights that their own width asks for."""
         if self.tokens is not None:
             return
         used = self.real.sum(1) * (2 if self.partial else 1)
-        first = self.body.layers[0]
+        first = self.body.layers[0] if self.body.layers else self.out
         assert isinstance(first, StackedLinear)
-        scale = torch.sqrt(n_in / used).repeat(self.n_members)[:, None, None]
+        n_in, fan_out = first.weight.shape[1:]
+        # Glorot's limit counts the outputs too.
+        more = fan_out if init == "glorot" else 0
+        scale = torch.sqrt((n_in + more) / (used + more)).repeat(self.n_members)[:, None, None]
         with torch.no_grad():
             first.weight.mul_(scale)
             first.bias.mul_(scale)
@@ -166,7 +171,7 @@ class _Group(nn.Module):
         """Codes (M, 1, B, G, n_out) of the group's modalities."""
         row = self._rows(features, mask) if self.tokens is None else self.tokens(x, shown)
         code = self.out(self.body(row))
-        code = code.view(self.n_members, self.n_blocks, *code.shape[-2:])
+        code = code.view(self.n_members, self.n_copies, *code.shape[-2:])
         return code.transpose(1, 2)[:, None]
 
     def _rows(self, features: Tensor, mask: Tensor) -> Tensor:

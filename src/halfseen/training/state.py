@@ -8,7 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from halfseen.nn.stacked import Copies
+from halfseen.nn.stacked import Copies, Interleaved
 
 __all__ = ["BestState", "MovingAverage"]
 
@@ -18,8 +18,9 @@ class BestState:
 
     Buffers are what a layer learns without a gradient, such as the running means of a
     normalisation: they belong to the parameters of their step. Members are independent starts
-    along the leading axis of a parameter, or modules in a :class:`Copies`, so each of them has
-    its own best step; everything else follows the mean score.
+    along the leading axis of a parameter, several copies each in an :class:`Interleaved`, or
+    modules in a :class:`Copies`, so each of them has its own best step; everything else follows
+    the mean score.
 
     Parameters
     ----------
@@ -61,14 +62,15 @@ class BestState:
         better = score > self.scores
         overall = float(score.mean()) > self.mean
         self.mean = max(self.mean, float(score.mean()))
-        owners = _owners(self.module)
+        owners, repeats = _owners(self.module), _repeats(self.module)
         for tensor, copy in zip(_tensors(self.module), self.copies, strict=True):
             now, member = tensor.detach(), owners.get(id(tensor))
+            mine = better.repeat_interleave(repeats.get(id(tensor), 1))
             if better.dim() and member is not None:
                 if better[member]:
                     copy.copy_(now)
-            elif self.n_members > 1 and better.dim() and now.shape[:1] == better.shape:
-                copy[better] = now[better]
+            elif self.n_members > 1 and better.dim() and now.shape[:1] == mine.shape:
+                copy[mine] = now[mine]
             elif overall:
                 copy.copy_(now)
         self.scores = torch.maximum(score, self.scores)
@@ -103,6 +105,16 @@ def _owners(module: nn.Module) -> dict[int, int]:
         if isinstance(copies, Copies)
         for member, one in enumerate(copies)
         for tensor in chain(one.parameters(), one.buffers())
+    }
+
+
+def _repeats(module: nn.Module) -> dict[int, int]:
+    """Copies of a member along the leading axis, by the tensor's id, where there are several."""
+    return {
+        id(tensor): part.n_copies
+        for part in module.modules()
+        if isinstance(part, Interleaved)
+        for tensor in chain(part.parameters(), part.buffers())
     }
 
 
