@@ -120,8 +120,9 @@ class VSAEImputer(AutoencoderImputer):
 
     def _latents(self, spec: DataSpec) -> int:
         n = len(spec.modalities)
-        each = self.n_latent or max(4, min(64, -(-spec.n_columns // n)))
-        return n * each
+        if self.n_latent is not None:
+            return n * self.n_latent
+        return n * max(4, min(64, -(-spec.n_columns // n)))
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
         self.whole_ = _whole(~np.isnan(values), spec)
