@@ -23,16 +23,23 @@ if TYPE_CHECKING:
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
     from halfseen.methods.miwae import MIWAEImputer
+    from halfseen.methods.mvae import MVAEImputer
     from halfseen.methods.not_miwae import NotMIWAEImputer
     from halfseen.methods.sup_miwae import SupMIWAEClassifier, SupMIWAERegressor
     from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier, SupNotMIWAERegressor
+    from halfseen.methods.vae import AEImputer, CVAEImputer, VAEImputer
+    from halfseen.methods.vaeac import VAEACImputer
+    from halfseen.methods.vsae import VSAEImputer
 
 __all__ = [
+    "AEImputer",
+    "CVAEImputer",
     "CompletedClassifier",
     "CompletedRegressor",
     "FilledClassifier",
     "FilledRegressor",
     "MIWAEImputer",
+    "MVAEImputer",
     "MeanImputer",
     "MedianImputer",
     "ModeImputer",
@@ -41,6 +48,9 @@ __all__ = [
     "SupMIWAERegressor",
     "SupNotMIWAEClassifier",
     "SupNotMIWAERegressor",
+    "VAEACImputer",
+    "VAEImputer",
+    "VSAEImputer",
     "ZeroImputer",
     "__version__",
     "all_methods",
@@ -53,11 +63,14 @@ __version__ = "0.1.0"
 
 # Public names and where they live; loaded when asked for, so that importing is quick.
 _HOMES = {
+    "AEImputer": "halfseen.methods.vae",
+    "CVAEImputer": "halfseen.methods.vae",
     "CompletedClassifier": "halfseen.methods.completed",
     "CompletedRegressor": "halfseen.methods.completed",
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
     "MIWAEImputer": "halfseen.methods.miwae",
+    "MVAEImputer": "halfseen.methods.mvae",
     "MeanImputer": "halfseen.methods.constant",
     "MedianImputer": "halfseen.methods.constant",
     "ModeImputer": "halfseen.methods.constant",
@@ -66,6 +79,9 @@ _HOMES = {
     "SupMIWAERegressor": "halfseen.methods.sup_miwae",
     "SupNotMIWAEClassifier": "halfseen.methods.sup_not_miwae",
     "SupNotMIWAERegressor": "halfseen.methods.sup_not_miwae",
+    "VAEACImputer": "halfseen.methods.vaeac",
+    "VAEImputer": "halfseen.methods.vae",
+    "VSAEImputer": "halfseen.methods.vsae",
     "ZeroImputer": "halfseen.methods.constant",
     "all_methods": "halfseen.methods",
     "ampute": "halfseen.estimators.amputation",

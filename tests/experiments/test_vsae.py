@@ -19,7 +19,7 @@ from halfseen.experiments import (
     vsae_uci,
 )
 from halfseen.experiments.runner import run_cells
-from halfseen.experiments.vsae_models import Model, Outcome, decoded, outcome
+from halfseen.experiments.vsae_models import MODELS, OURS, Model, Outcome, decoded, outcome
 
 
 @pytest.fixture
@@ -36,6 +36,9 @@ def tables(monkeypatch):
 
     monkeypatch.setattr(vsae_uci, "load_uci", load)
     monkeypatch.setattr(vsae_uci, "SHORT_STEPS", 2)
+
+
+MODEL_KEYS = {model.key for model in (*MODELS, *OURS)}
 
 
 def pictures_of(n, sides=("left", "right"), seed=0):
@@ -130,7 +133,7 @@ def test_published_numbers_add_up():
 def test_every_row_of_the_tables(tables, table, tmp_path):
     found = run_quick(vsae_uci.VSAE_UCI, tmp_path / "r.jsonl", tables=[table])
     constant = "mean" if table == "yeast" else "mode"
-    assert set(found) == {constant, "knn", "miwae"}
+    assert set(found) == {constant, "knn", "miwae", *MODEL_KEYS}
     assert found["knn"]["error"] < found[constant]["error"]
     assert ("nrmse_pooled" in found["knn"]) == (table == "yeast")
     assert "error_single" in found["miwae"]
@@ -190,7 +193,7 @@ def test_every_row_of_the_pairs(modal, tmp_path):
     experiment = vsae_pairs.VSAE_PAIRS
     assert {cell.table for cell in experiment.cells()} == {"mnist", "fashion_mnist"}
     found = run_quick(experiment, tmp_path / "r.jsonl", tables=["mnist"])
-    assert set(found) == {"zero", "mean", "class-mean", "knn", "miwae"}
+    assert set(found) == {"zero", "mean", "class-mean", "knn", "miwae", *MODEL_KEYS}
     errors = {key: values["combined_other_seen"] for key, values in found.items()}
     assert 0.5 * errors["class-mean"] < errors["knn"] < 0.1 * errors["mean"]
     assert errors["mean"] < errors["zero"]

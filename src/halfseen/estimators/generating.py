@@ -68,7 +68,7 @@ class RowGenerator:
         values, masks = np.zeros((n_rows, 0)), np.ones((n_rows, 0), dtype=bool)
         if self._varying:
             values, masks = _rows(self, n_rows, seed, noise=noise, masks=return_mask)
-        data = self.codec_.restore(self.codec_.template(n_rows), self._full(values))
+        data = self.codec_.create(self._full(values))
         if not return_mask:
             return data
         seen = np.ones((n_rows, spec.n_columns), dtype=bool)

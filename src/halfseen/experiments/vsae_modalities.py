@@ -11,8 +11,7 @@ import numpy as np
 from halfseen.datasets import Modalities
 from halfseen.experiments.design import Row, Run
 from halfseen.experiments.vsae_masks import mcar_mask
-from halfseen.experiments.vsae_models import MODELS, Model, Outcome, outcome
-from halfseen.experiments.vsae_published import LABELS
+from halfseen.experiments.vsae_models import MODELS, OURS, Model, Outcome, outcome
 
 __all__ = [
     "ModalTask",
@@ -264,7 +263,7 @@ def _flat(values: Any, places: np.ndarray, scale: Any) -> np.ndarray:
 def model_rows(
     data: str, published: Callable[[str], Mapping[str, Mapping[str, float]]]
 ) -> tuple[Row, ...]:
-    """A row for each model of the paper.
+    """A row for each model of the paper, and for those of ours.
 
     Parameters
     ----------
@@ -273,10 +272,11 @@ def model_rows(
     published : callable
         From the key of a model to its published values by metric.
     """
-    return tuple(
-        Row(model.key, LABELS[model.key], _run(model, data), published=published(model.key))
+    theirs = (
+        Row(model.key, model.title, _run(model, data), published=published(model.key))
         for model in MODELS
     )
+    return (*theirs, *(Row(m.key, m.title, _run(m, data)) for m in OURS))
 
 
 def _run(model: Model, data: str) -> Run:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MODELS", "N_DECODINGS", "Model", "Outcome", "decoded", "outcome"]
+from halfseen.experiments.vsae_published import LABELS
+from halfseen.methods.mvae import MVAEImputer
+from halfseen.methods.vae import AEImputer, CVAEImputer, VAEImputer
+from halfseen.methods.vaeac import VAEACImputer
+from halfseen.methods.vsae import VSAEImputer
+
+__all__ = ["MODELS", "N_DECODINGS", "OURS", "Model", "Outcome", "decoded", "outcome"]
 
 N_DECODINGS = 20
 GENERATED_ROWS = 10_000
@@ -29,16 +36,47 @@ class Model:
         Whether it learns from complete rows, as the paper has it for two models.
     masks : bool, default=False
         Whether it generates masks.
+    label : str, default=""
+        What the row is called where the paper has no name for it.
     """
 
     key: str
     make: Callable[..., Any]
     complete: bool = False
     masks: bool = False
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the row is called."""
+        return self.label or LABELS[self.key]
 
 
-#: One line a model; every experiment has a row for each.
-MODELS: tuple[Model, ...] = ()
+#: One line a model of the paper, in its settings; every experiment has a row for each.
+MODELS: tuple[Model, ...] = (
+    Model("ae", AEImputer.published),
+    Model("vae", VAEImputer.published),
+    Model("cvae-mask", CVAEImputer.published),
+    Model("mvae", MVAEImputer.published),
+    Model("vsae", VSAEImputer.published, masks=True),
+    Model("cvae-data", partial(CVAEImputer.published, condition="data"), complete=True),
+    Model("vaeac", VAEACImputer.published, complete=True),
+)
+
+
+def _ours(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method at its defaults, whatever the data are."""
+    return lambda data, **settings: method(**settings)
+
+
+#: The same methods at our defaults, all of which learn from incomplete rows.
+OURS: tuple[Model, ...] = (
+    Model("ours-ae", _ours(AEImputer), label="ours: AE"),
+    Model("ours-vae", _ours(VAEImputer), label="ours: VAE"),
+    Model("ours-mvae", _ours(MVAEImputer), label="ours: MVAE"),
+    Model("ours-vsae", _ours(VSAEImputer), masks=True, label="ours: VSAE"),
+    Model("ours-vaeac", _ours(VAEACImputer), label="ours: VAEAC"),
+)
 
 
 @dataclass(frozen=True, eq=False)

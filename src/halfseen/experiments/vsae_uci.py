@@ -30,8 +30,8 @@ from halfseen.datasets import load_uci
 from halfseen.errors import SettingError
 from halfseen.experiments.design import Experiment, Metric, Row, Run
 from halfseen.experiments.vsae_masks import mar_mask, mcar_mask, nmar_mask, split_rows
-from halfseen.experiments.vsae_models import MODELS, Model, Outcome, decoded, outcome
-from halfseen.experiments.vsae_published import GENERATED_RATES, LABELS, UCI_ERRORS, UCI_TABLES
+from halfseen.experiments.vsae_models import MODELS, OURS, Model, Outcome, decoded, outcome
+from halfseen.experiments.vsae_published import GENERATED_RATES, UCI_ERRORS, UCI_TABLES
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.metrics import nrmse_by_feature, nrmse_pooled, pfc
 
@@ -247,7 +247,8 @@ ROWS = (
     Row("mode", "mode", _mode, tables=CATEGORICAL),
     Row("knn", "KNN, 10 neighbours", _knn),
     Row("miwae", "ours: MIWAE", _miwae, published=_published("miwae")),
-    *(Row(m.key, LABELS[m.key], _model(m), published=_published(m.key)) for m in MODELS),
+    *(Row(m.key, m.title, _model(m), published=_published(m.key)) for m in MODELS),
+    *(Row(m.key, m.title, _model(m)) for m in OURS),
 )
 
 _MCAR = tuple(GENERATED_RATES)

@@ -6,7 +6,7 @@ Autoencoders" (VSAE), trained on incomplete data: what is seen is scored, nothin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from halfseen.errors import SettingError
 from halfseen.estimators.autoencoder import AutoencoderImputer
@@ -166,3 +166,25 @@ class CVAEImputer(AutoencoderImputer):
             inputs = make_input(design.encoder_input, *arguments)
         shown = Shown(inputs, design.n_members, spec.n_columns)
         return Code(design.n_latent, conditions=[shown])
+
+    @classmethod
+    def published(
+        cls,
+        data: Literal["numeric", "categorical", "images"] = "numeric",
+        *,
+        condition: Literal["mask", "data"] = "mask",
+        **changes: Any,
+    ) -> Self:
+        """The settings of the VSAE paper; with ``condition="data"`` training hides cells.
+
+        Parameters
+        ----------
+        data : {"numeric", "categorical", "images"}
+            Tables of numbers or of categories, or pairs of 28 x 28 images in [0, 1].
+        condition : {"mask", "data"}
+            See the class.
+        **changes
+            Settings that differ.
+        """
+        own = {"condition": condition, "hide_share": float(condition == "data")}
+        return super().published(data, **{**own, **changes})

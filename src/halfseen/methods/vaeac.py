@@ -5,7 +5,7 @@ Ivanov, Figurnov and Vetrov, "Variational Autoencoder with Arbitrary Conditionin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 from halfseen.errors import SettingError
 from halfseen.estimators.autoencoder import AutoencoderImputer
@@ -85,3 +85,20 @@ class VAEACImputer(AutoencoderImputer):
             assert isinstance(parts.prior, GaussianProposal)
             conditions.append(Memory(parts.prior))
         return Code(design.n_latent, conditions=conditions)
+
+    @classmethod
+    def published(
+        cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any
+    ) -> Self:
+        """The settings of the VSAE paper, which left out the connections of the original.
+
+        Parameters
+        ----------
+        data : {"numeric", "categorical", "images"}
+            Tables of numbers or of categories, or pairs of 28 x 28 images in [0, 1].
+        **changes
+            Settings that differ.
+        """
+        # Held-out rows have no bound of their own here: everything seen is shown to the prior.
+        own = {"memory": False, "hide_share": 1.0}
+        return super().published(data, **{**own, **changes})

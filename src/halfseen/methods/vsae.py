@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -157,7 +157,7 @@ class VSAEImputer(AutoencoderImputer):
     @classmethod
     def published(
         cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any
-    ) -> VSAEImputer:
+    ) -> Self:
         """The settings of appendix B; see :meth:`AutoencoderImputer.published`.
 
         Parameters
@@ -168,7 +168,8 @@ class VSAEImputer(AutoencoderImputer):
             Settings that differ.
         """
         hidden = (16, 16, 16) if data == "images" else (64, 64, 64)
-        return super().published(data, **{"mask_hidden": hidden, **changes})
+        own = {"mask_hidden": hidden, "unseen_weight": 1.0, "kl_weight": 1.0}
+        return super().published(data, **{**own, **changes})
 
 
 def _whole(s: np.ndarray, spec: DataSpec) -> bool:

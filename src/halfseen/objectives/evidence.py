@@ -170,7 +170,9 @@ class Subsets(Evidence):
         n_rows, n = seen.shape[-2:]
         parts = [seen.new_ones(1, n_rows, n)]
         if self.unimodal:
-            parts.append(torch.eye(n, dtype=seen.dtype, device=seen.device)[:, None].expand(n, n_rows, n))
+            parts.append(
+                torch.eye(n, dtype=seen.dtype, device=seen.device)[:, None].expand(n, n_rows, n)
+            )
         if self.n_subsets:
             u = noise.uniform(self.n_subsets, n)[0, 0].transpose(0, 1)
             parts.append((u < 0.5).to(seen.dtype))
