@@ -26,8 +26,9 @@ SHARED = """n_latent : int or None
     encoder_input : {"mask", "zero", "constant", "set"}
         How an incomplete row enters the encoder of all modalities: zeros beside the mask, zeros
         alone, learned constants, or a permutation-invariant set encoder.
-    decoder : {"deep", "linear", "skip"}
-        A network, a linear map, or their sum.
+    decoder : {"auto", "deep", "linear", "skip"}
+        A network, a linear map, or their sum; "auto" is the sum for up to 256 features, and the
+        network alone for images and other wide data.
     observation : {"gaussian", "student", "bernoulli"}
         Law of continuous columns given z; "bernoulli" for all numbers, which must lie in [0, 1].
     noise : {"row", "column", "fixed"}
@@ -89,6 +90,8 @@ SHARED = """n_latent : int or None
     verbose : bool
         Whether a progress bar is drawn on a terminal."""
 
+# Features up to which a linear map from all that the decoder reads is cheap.
+MOST_LINEAR = 256
 # "-MSE" as a log-density is a Gaussian of this scale, up to a constant.
 UNIT_ERROR = float(np.sqrt(0.5))
 
@@ -118,7 +121,7 @@ class AutoencoderImputer(LatentImputer):
         hidden: Sequence[int] | None = None,
         decoder_hidden: Sequence[int] | None = None,
         encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",
-        decoder: Literal["deep", "linear", "skip"] = "skip",
+        decoder: Literal["auto", "deep", "linear", "skip"] = "auto",
         observation: Literal["gaussian", "student", "bernoulli"] = "gaussian",
         noise: Literal["row", "column", "fixed"] = "row",
         noise_floor: float | Literal["auto"] = 0.1,
@@ -171,6 +174,10 @@ class AutoencoderImputer(LatentImputer):
         if self.n_latent is not None:
             return n * self.n_latent
         return int(np.clip(spec.n_columns, 2, self.most_latents))
+
+    def _decoder(self, spec: DataSpec) -> str:
+        wide = spec.n_features > MOST_LINEAR
+        return ("deep" if wide else "skip") if self.decoder == "auto" else self.decoder
 
     def _objective(self) -> Objective:
         return Evidence(self.kl_weight, self.kl_warm_up)

@@ -155,7 +155,7 @@ class LatentImputer(RowGenerator, BaseImputer):
             hidden=tuple(self._hidden),
             decoder_hidden=self.decoder_hidden,
             network=self.network,  # type: ignore[arg-type]
-            decoder=self._setting("decoder"),
+            decoder=self._decoder(spec),
             encoder_input=self.encoder_input,
             noise=self.noise,  # type: ignore[arg-type]
             observation=self.observation,  # type: ignore[arg-type]
@@ -168,6 +168,9 @@ class LatentImputer(RowGenerator, BaseImputer):
             gradient=self.gradient,  # type: ignore[arg-type]
             sampler=self._sampler(),
         )
+
+    def _decoder(self, spec: DataSpec) -> Any:
+        return self._setting("decoder")
 
     @property
     def _hidden(self) -> Sequence[int]:

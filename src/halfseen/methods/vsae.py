@@ -48,7 +48,9 @@ class VSAEImputer(AutoencoderImputer):
         Hidden widths of the mask decoder; None takes (64, 64).
     unseen_weight : float
         The weight lambda of unseen modalities, which the model completes itself in a first
-        pass without gradient.
+        pass without gradient; 1 in the paper. Learning from its own guesses makes answers
+        worse where it was measured, so the default is 0: cells that training hides are told
+        the truth instead.
     unseen_start : float
         Share of the steps before that term counts.
     {shared}
@@ -95,7 +97,7 @@ class VSAEImputer(AutoencoderImputer):
         aggregator: Literal["concat", "mean", "max"] = "concat",
         decode_with_mask: bool = False,
         mask_hidden: Sequence[int] | None = None,
-        unseen_weight: float = 1.0,
+        unseen_weight: float = 0.0,
         unseen_start: float = 0.02,
         **shared: Any,
     ) -> None:
