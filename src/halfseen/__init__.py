@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from halfseen.methods.completed import CompletedClassifier, CompletedRegressor
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
+    from halfseen.methods.hivae import HIVAEImputer
     from halfseen.methods.miwae import MIWAEImputer
     from halfseen.methods.mvae import MVAEImputer
     from halfseen.methods.not_miwae import NotMIWAEImputer
@@ -38,6 +39,7 @@ __all__ = [
     "CompletedRegressor",
     "FilledClassifier",
     "FilledRegressor",
+    "HIVAEImputer",
     "MIWAEImputer",
     "MVAEImputer",
     "MeanImputer",
@@ -69,6 +71,7 @@ _HOMES = {
     "CompletedRegressor": "halfseen.methods.completed",
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
+    "HIVAEImputer": "halfseen.methods.hivae",
     "MIWAEImputer": "halfseen.methods.miwae",
     "MVAEImputer": "halfseen.methods.mvae",
     "MeanImputer": "halfseen.methods.constant",

@@ -119,7 +119,7 @@ def _some_rows(
     p, per_member = imputer.units_.spec.n_columns, -(-n_rows // members)
     empty = torch.zeros(per_member, p, device=generator.device)
     batch, source = Batch(empty, empty, empty), Noise(generator, (members, 1, per_member))
-    z = model.prior(batch).transform(source.normal(model.n_latent))
+    z = model.prior(batch).sample(source, model.n_latent)
     decoded = model.observation(z, batch)
     if noise:
         values = imputer._to_data(_by_row(decoded.draw(source, p), n_rows))

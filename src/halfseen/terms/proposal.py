@@ -9,10 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Batch
+from halfseen.core.noise import Noise
 from halfseen.nn.inputs import ZeroFill
 from halfseen.nn.stacked import StackedLinear
 
-__all__ = ["GaussianProposal", "PointProposal", "ProposalLaw", "StandardPrior", "log_prior"]
+__all__ = [
+    "GaussianProposal",
+    "MixturePrior",
+    "PointProposal",
+    "ProposalLaw",
+    "StandardPrior",
+    "log_prior",
+]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -32,6 +40,10 @@ class ProposalLaw:
     def transform(self, noise: Tensor) -> Tensor:
         """Standard normal noise (M, K, B or 1, d) to z."""
         return self.mean + torch.exp(self.log_scale) * noise
+
+    def sample(self, noise: Noise, n_latent: int) -> Tensor:
+        """A draw (M, K, B, d) of z."""
+        return self.transform(noise.normal(n_latent))
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log q(z), summed over the last axis."""
@@ -82,6 +94,52 @@ class StandardPrior(nn.Module):
     def forward(self, batch: Batch) -> ProposalLaw:
         """The same law for any batch."""
         return StandardLaw(self.zero, self.zero)
+
+
+@dataclass(frozen=True)
+class MixtureLaw(ProposalLaw):
+    """A mixture of Gaussians: means and log scales (M, 1, 1, C, d), log shares (M, 1, 1, C)."""
+
+    log_share: Tensor
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log of the density, the components summed out."""
+        each = super().log_prob(z[..., None, :])
+        return torch.logsumexp(each + self.log_share, -1)
+
+    def sample(self, noise: Noise, n_latent: int) -> Tensor:
+        """A draw (M, K, B, d): a component, then z."""
+        below = self.log_share.exp().cumsum(-1)
+        component = (noise.uniform(1) > below[..., :-1]).sum(-1, keepdim=True)
+        shape = (*component.shape[:-1], *self.mean.shape[-2:])
+        at = component[..., None].expand(*component.shape, shape[-1])
+        parts = (x.expand(shape).gather(-2, at)[..., 0, :] for x in (self.mean, self.log_scale))
+        return ProposalLaw(*parts).sample(noise, n_latent)
+
+
+class MixturePrior(nn.Module):
+    """p(z): a learned mixture of Gaussians of unit scale, the same for every row.
+
+    Parameters
+    ----------
+    n_members, n_components, n_latent : int
+        M, C and d.
+    generator : torch.Generator
+        For the initial means, which are apart by about one unit.
+    """
+
+    def __init__(
+        self, n_members: int, n_components: int, n_latent: int, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        shape = (n_members, 1, 1, n_components, n_latent)
+        mean = torch.randn(shape, generator=generator, device=generator.device)
+        self.mean = nn.Parameter(mean)
+        self.share = nn.Parameter(torch.zeros(shape[:-1]))
+
+    def forward(self, batch: Batch) -> ProposalLaw:
+        """The same law for any batch."""
+        return MixtureLaw(self.mean, torch.zeros_like(self.mean), self.share.log_softmax(-1))
 
 
 class PointLaw(ProposalLaw):
