@@ -43,13 +43,16 @@ class StackedBatchNorm(nn.Module):
         """Normalise (M, K, B, n)."""
         count = x.shape[1] * x.shape[2]
         if not self.training or count < 2:
-            return self._normalized(x, self.mean, self.variance)
-        variance, mean = torch.var_mean(x, (1, 2), correction=0, keepdim=True)
+            return self._scaled(x - self.mean, self.variance)
+        # Several times faster on processors than var_mean, which is slow along inner axes.
+        mean = x.mean((1, 2), keepdim=True)
+        centered = x - mean
+        variance = (centered * centered).mean((1, 2), keepdim=True)
         with torch.no_grad():
             self.mean.lerp_(mean, MOMENTUM)
             self.variance.lerp_(variance * count / (count - 1), MOMENTUM)
-        return self._normalized(x, mean, variance)
+        return self._scaled(centered, variance)
 
-    def _normalized(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    def _scaled(self, centered: Tensor, variance: Tensor) -> Tensor:
         scale = self.weight * torch.rsqrt(variance + EPSILON)
-        return (x - mean) * scale + self.bias
+        return centered * scale + self.bias
