@@ -1,0 +1,201 @@
+"""New rows and masks: containers, seeds, members, and their laws."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from halfseen.core.batch import Batch
+from halfseen.core.noise import Noise, new_generator
+from halfseen.errors import SettingError
+from halfseen.methods.miwae import MIWAEImputer
+from halfseen.methods.mvae import MVAEImputer
+from halfseen.methods.vae import AEImputer, CVAEImputer, VAEImputer
+from halfseen.methods.vaeac import VAEACImputer
+from halfseen.methods.vsae import VSAEImputer
+from halfseen.testing.parts import global_state
+from halfseen.testing.tables import same_bits, some_frame, some_table
+
+SMALL = {"hidden": (8,), "max_steps": 15, "n_importance_predict": 10, "random_state": 0}
+MODELS = [
+    MIWAEImputer(**SMALL),
+    VAEImputer(**SMALL),
+    CVAEImputer(**SMALL),
+    CVAEImputer(condition="data", **SMALL),
+    MVAEImputer(**SMALL),
+    VAEACImputer(**SMALL),
+    VSAEImputer(**SMALL),
+]
+NAMES = [type(model).__name__ + getattr(model, "condition", "") for model in MODELS]
+
+
+@pytest.fixture(scope="module")
+def vsae():
+    return VSAEImputer(**SMALL | {"n_members": 3}).fit(some_table())
+
+
+@pytest.mark.parametrize("noise", [True, False])
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+def test_frames_come_in_the_types_of_fit(model, noise):
+    frame = some_frame()
+    made = model.fit(frame).generate(7, noise=noise)
+    assert isinstance(made, pd.DataFrame)
+    assert made.dtypes.equals(frame.dtypes)
+    assert made.columns.equals(frame.columns)
+    assert len(made) == 7
+    assert not made.isna().any(axis=None)
+    assert set(made["city"]) <= {"Rome", "Oslo", "Bern"}
+    assert list(made["size"].cat.categories) == list(frame["size"].cat.categories)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("model", MODELS, ids=NAMES)
+def test_arrays_come_as_arrays(model, dtype):
+    made = model.fit(some_table().astype(dtype)).generate(5)
+    assert made.dtype == dtype
+    assert made.shape == (5, 4)
+    assert np.isfinite(made).all()
+    # Not one row again and again: each has latents of its own.
+    assert len(np.unique(made, axis=0)) == 5
+
+
+def test_modalities_come_as_modalities():
+    rng = np.random.default_rng(0)
+    lab = some_frame()[["height", "city"]]
+    picture = rng.random((40, 1, 4, 4)).astype(np.float32)
+    picture[::3] = np.nan
+    note = [["a small dog", "one cat"][i % 2] if i % 5 else None for i in range(40)]
+    data = {"lab": lab, "picture": picture, "note": note}
+    model = VSAEImputer(**SMALL).fit(data)
+    made, masks = model.generate(6, return_mask=True)
+    assert list(made) == ["lab", "picture", "note"]
+    assert made["lab"].dtypes.equals(lab.dtypes)
+    assert made["picture"].shape == (6, 1, 4, 4)
+    assert made["picture"].dtype == np.float32
+    assert len(made["note"]) == 6
+    assert masks.shape == (6, model.n_features_in_)
+    assert set(" ".join(made["note"]).split()) <= {"a", "small", "dog", "one", "cat", "<unk>"}
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 7, 9])
+def test_any_number_of_rows_comes_from_all_members(vsae, n_rows):
+    """Row i is of member i modulo M, so that any first rows come from all of them."""
+    rows, masks = vsae.generate(n_rows, return_mask=True)
+    assert rows.shape == masks.shape == (n_rows, 4)
+    assert masks.dtype == bool
+
+
+def test_rows_of_members_are_interleaved(vsae):
+    changed = copy.deepcopy(vsae)
+    with torch.no_grad():
+        changed.model_.observation.decoder.linear.bias[1] += 1.0
+    before, after = (m.generate(9, noise=False) for m in (vsae, changed))
+    moved = (before != after).any(1)
+    assert np.flatnonzero(moved).tolist() == [1, 4, 7]
+
+
+def test_parts_of_many_rows_are_one_table(vsae, monkeypatch):
+    monkeypatch.setattr("halfseen.estimators.generating.ROWS", 4)
+    rows, masks = vsae.generate(11, return_mask=True)
+    assert rows.shape == masks.shape == (11, 4)
+    assert len(np.unique(rows, axis=0)) == 11
+
+
+def test_same_seed_same_rows(vsae):
+    one, other = vsae.generate(6), vsae.generate(6)
+    assert same_bits(one, other)
+    assert same_bits(vsae.generate(6, random_state=1), vsae.generate(6, random_state=1))
+    assert not same_bits(one, vsae.generate(6, random_state=1))
+    again = VSAEImputer(**SMALL | {"n_members": 3}).fit(some_table())
+    assert same_bits(again.generate(6), one)
+    before = global_state()
+    vsae.generate(3)
+    assert global_state() == before
+
+
+def test_masks_are_those_of_the_rows(vsae):
+    rows, masks = vsae.generate(8, return_mask=True)
+    assert same_bits(vsae.generate(8), rows)
+    assert np.array_equal(vsae.generate_masks(8), masks)
+    other = vsae.generate_masks(8, random_state=3)
+    assert np.array_equal(other, vsae.generate(8, return_mask=True, random_state=3)[1])
+
+
+def test_without_noise_rows_are_means_given_the_same_latents(vsae):
+    means = vsae.generate(4, noise=False)
+    assert not same_bits(means, vsae.generate(4))
+    assert same_bits(means, vsae.generate(4, noise=False))
+    model, units = vsae.model_, vsae.units_
+    z = Noise(new_generator(vsae.seed_, 5), (3, 1, 2)).normal(model.n_latent)
+    nothing = torch.zeros(2, 4)
+    with torch.no_grad():
+        decoded = model.observation(z, Batch(nothing, nothing, nothing))
+    mu = decoded.mean(units, 4)[:, 0].numpy()
+    expected = units.finish(mu.transpose(1, 0, 2).reshape(-1, 4)[:4])
+    np.testing.assert_allclose(means, expected, rtol=1e-5)
+
+
+def test_whole_modalities_are_seen_together_in_masks():
+    X = pd.DataFrame(some_table(80, 4), columns=list("abcd")).dropna()
+    X.loc[X.index[::3], ["a", "c"]] = np.nan
+    X.loc[X.index[::4], ["b"]] = np.nan
+    model = VSAEImputer(blocks={"pair": ["a", "c"]}, **SMALL).fit(X)
+    assert model.whole_
+    masks = model.generate_masks(500)
+    assert (masks[:, 0] == masks[:, 2]).all()
+    assert len(np.unique(masks, axis=0)) > 2
+    X.iloc[0, 0] = 1.0
+    cells = VSAEImputer(blocks={"pair": ["a", "c"]}, **SMALL).fit(X)
+    assert not cells.whole_
+    masks = cells.generate_masks(500)
+    assert (masks[:, 0] != masks[:, 2]).any()
+
+
+def test_columns_that_never_vary_are_filled_with_their_value():
+    X = np.column_stack([some_table(), np.full(40, 3.5)])
+    rows, masks = VSAEImputer(**SMALL).fit(X).generate(6, return_mask=True)
+    assert (rows[:, 4] == 3.5).all()
+    assert masks[:, 4].all()
+
+
+def test_what_cannot_be_generated_is_refused(vsae):
+    X = some_table()
+    with pytest.raises(SettingError, match="no law"):
+        AEImputer(**SMALL).fit(X).generate(3)
+    with pytest.raises(SettingError, match="VSAEImputer"):
+        MVAEImputer(**SMALL).fit(X).generate_masks(3)
+    for n_rows in (0, -1, 2.0, "3"):
+        with pytest.raises(SettingError, match="n_rows"):
+            vsae.generate(n_rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "correlated"),
+    [
+        (MIWAEImputer(), True),
+        (MVAEImputer(hide_share=0.0), True),
+        (VSAEImputer(hide_share=0.0), True),
+        (VAEACImputer(), False),
+        (CVAEImputer(condition="data"), False),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_moments_are_those_of_the_table(model, correlated):
+    """Means 5 and -2, spreads 3 and 1, correlation 0.8.
+
+    Columns that are hidden from the encoder while they are scored are learned as if there were
+    less to know of them: models that hide get the columns right, and less of what they share.
+    """
+    rng = np.random.default_rng(0)
+    u, e = rng.normal(size=(2, 1000, 1))
+    X = np.hstack([5 + 3 * u, -2 + 0.8 * u + 0.6 * e])
+    X[rng.random(X.shape) < 0.1] = np.nan
+    settings = {"hidden": (32,), "max_steps": 1500, "n_members": 1, "repeats": "none"}
+    made = model.set_params(**settings, random_state=0).fit(X).generate(20_000)
+    np.testing.assert_allclose(made.mean(0), [5, -2], atol=0.5)
+    np.testing.assert_allclose(made.std(0), [3, 1], rtol=0.25)
+    if correlated:
+        assert np.corrcoef(made.T)[0, 1] > 0.5
