@@ -88,8 +88,8 @@ def test_a_subclass_of_a_subclass_adds_and_changes():
             super().__init__(aggregator=aggregator, **shared)
             self.depth = depth
 
-    mine = Mine(lr=1.0)
-    assert (mine.depth, mine.aggregator, mine.lr, mine.unseen_weight) == (2, "max", 1.0, 1.0)
+    mine = Mine(lr=1.0, unseen_weight=0.25)
+    assert (mine.depth, mine.aggregator, mine.lr, mine.unseen_weight) == (2, "max", 1.0, 0.25)
     assert list(inspect.signature(Mine).parameters)[:2] == ["depth", "aggregator"]
     assert clone(mine).get_params() == mine.get_params()
 
