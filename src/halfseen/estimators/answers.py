@@ -92,36 +92,50 @@ class Answers:
 
     @torch.no_grad()
     def draws(
-        self, rows: Rows, n_draws: int, seed: int | None = None, *, apart: bool = True
+        self,
+        rows: Rows,
+        n_draws: int,
+        seed: int | None = None,
+        *,
+        apart: bool = True,
+        noise: bool = True,
     ) -> Tensor:
         """Completions by resampling, in model units: shape (n_draws, n, p).
 
-        Those of equal rows are independent if ``apart``, and equal otherwise.
+        Those of equal rows are independent if ``apart``, and equal otherwise. Without ``noise``
+        they are the means of the laws at each resampled z: features in natural units,
+        shape (n_draws, n, F).
         """
         seed = self.seed if seed is None else seed
         keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed, apart=apart)
         out, start = [], 0
         per_member = -(-n_draws // self.n_members)
         for batch in self.parts(rows, max(self.chunk, per_member)):
-            noise = RowNoise(
+            source = RowNoise(
                 keys[start : start + len(batch)], self.n_members, per_member, rows.x.device
             )
-            x = self._resampled(batch, noise)
+            x = self._resampled(batch, source, noise=noise)
             # Interleave members, so that any first few draws come from all of them.
             out.append(x.transpose(0, 1).flatten(0, 1)[:n_draws])
             start += len(batch)
         return torch.cat(out, 1)
 
-    def _resampled(self, batch: Batch, noise: RowNoise) -> Tensor:
+    def _resampled(self, batch: Batch, source: RowNoise, *, noise: bool) -> Tensor:
         n_chunks = -(-self.n_importance // self.chunk)
-        rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
+        rule = Resample([source.uniform(2) for _ in range(n_chunks)])
         for weighted in self.stream(batch):
             completion = weighted.completion
             payload = completion.cells if completion.in_weight else weighted.z
             rule.update(self._log_w(weighted), payload)
-        if completion.in_weight:
+        if not completion.in_weight:
+            laws = self.model.complete(rule.kept, batch)
+            if not noise:
+                return laws.mean(self.units, self.units.spec.n_features)
+            return laws.draw(source, batch.x.shape[-1])
+        if noise:
             return rule.kept
-        return self.model.complete(rule.kept, batch).draw(noise, batch.x.shape[-1])
+        natural = self.units.natural(rule.kept, list(range(batch.x.shape[-1])))
+        return self.model.observation.expand(natural)
 
     def _log_w(self, weighted: Weighted) -> Tensor:
         return weighted.log_w if self.weigh else torch.zeros_like(weighted.log_w)

@@ -11,7 +11,7 @@ from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.latent import LatentImputer
-from halfseen.objectives.evidence import Evidence, Objective
+from halfseen.objectives.evidence import Evidence, Importance, Objective
 
 __all__ = ["AutoencoderImputer"]
 
@@ -58,9 +58,14 @@ SHARED = """n_latent : int or None
         Which summary of the predictive law ``transform`` gives.
     hide_rate, hide_share : float
         Training masks: in a share of the rows, what is seen is hidden from the encoder at a rate
-        drawn from U(0, hide_rate), while it is still scored.
+        drawn from U(0, hide_rate), while it is still scored. None hides where modalities are
+        groups of columns, such as images, but not single columns: with these a model learns to
+        use its latents less, and generates rows of unrelated columns.
     hide_pattern : {"blocks", "bernoulli", "copy"}
         Modalities as a whole, independent cells, or the holes of another row.
+    bound : {"evidence", "importance"}
+        The evidence bound, with its divergence in closed form, or the importance-weighted bound
+        of ``n_importance`` samples, which holds prior and data closer together: for generating.
     kl_weight, kl_warm_up : float
         Weight of the divergence from the prior, 1 in an evidence bound, and the share of the
         steps over which it rises to that.
@@ -139,8 +144,9 @@ class AutoencoderImputer(LatentImputer):
         importance_weights: bool = False,
         decision: Literal["mean", "median", "mode"] = "mean",
         hide_rate: float = 1.0,
-        hide_share: float = 1.0,
+        hide_share: float | None = None,
         hide_pattern: Literal["blocks", "bernoulli", "copy"] = "blocks",
+        bound: Literal["evidence", "importance"] = "evidence",
         kl_weight: float = 1.0,
         kl_warm_up: float = 0.0,
         calibrate: bool = False,
@@ -175,12 +181,27 @@ class AutoencoderImputer(LatentImputer):
             return n * self.n_latent
         return int(np.clip(spec.n_columns, 2, self.most_latents))
 
+    def _grouped(self) -> bool:
+        """Whether any modality has several columns."""
+        spec = self.units_.spec
+        return len(spec.modalities) < spec.n_columns
+
+    def _hide_share(self) -> float:
+        return float(self._grouped()) if self.hide_share is None else self.hide_share
+
     def _decoder(self, spec: DataSpec) -> str:
         wide = spec.n_features > MOST_LINEAR
         return ("deep" if wide else "skip") if self.decoder == "auto" else self.decoder
 
     def _objective(self) -> Objective:
+        if self.bound == "importance":
+            return Importance()
         return Evidence(self.kl_weight, self.kl_warm_up)
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        if self.bound not in ("evidence", "importance", None):
+            raise SettingError(f"Got bound={self.bound!r}. Expected 'evidence' or 'importance'.")
 
     def log_likelihood(self, X: Any, n_importance: int = 1000) -> np.ndarray:
         """Log-density of each row by importance sampling, in data units.
@@ -238,6 +259,9 @@ class AutoencoderImputer(LatentImputer):
             "n_members": 1,
             "n_importance_predict": 1,
             "hide_share": 0.0,
+            "bound": "evidence",
+            "n_importance": 1,
+            "importance_weights": False,
             "validation": "rows",
             "validation_fraction": 0.2,
             "max_steps": 15_000,

@@ -123,6 +123,18 @@ class LatentImputer(RowGenerator, BaseImputer):
         """Whether the weight has a law of the mask, to which a held-out cell looks missing."""
         return self._mechanism() is not None
 
+    def _n_samples(self) -> int:
+        """Samples of z per row in training."""
+        return self.n_importance
+
+    def _weighs(self) -> bool:
+        """Whether answers weigh their samples."""
+        return self.importance_weights
+
+    def _hide_share(self) -> float:
+        """Share of the rows in which training hides cells."""
+        return self.hide_share
+
     def _latents(self, spec: DataSpec) -> int:
         """Dimension of z."""
         # Wide tables do not need a latent space of their own width.
@@ -282,7 +294,7 @@ class LatentImputer(RowGenerator, BaseImputer):
             model=self.model_,
             rows=rows,
             n_members=self.n_members_,
-            n_importance=self.n_importance,
+            n_importance=self._n_samples(),
             batch_size=self.batch_size,
             hide=self._hide(),
             validation=validation,
@@ -304,7 +316,8 @@ class LatentImputer(RowGenerator, BaseImputer):
 
     def _hide(self) -> HideCells:
         blocks = BlockMask(self.units_.spec).to(self.device)
-        return HideCells(self.hide_rate, self.hide_share, self.hide_pattern, blocks)
+        share = self._hide_share()
+        return HideCells(self.hide_rate, share, self.hide_pattern, blocks)
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -316,7 +329,7 @@ class LatentImputer(RowGenerator, BaseImputer):
             self.n_importance_predict,
             self.model_.observation.width,
             self.seed_,
-            self.importance_weights,
+            self._weighs(),
         )
 
     def _rows(self, values: np.ndarray) -> Rows:
@@ -384,7 +397,9 @@ class LatentImputer(RowGenerator, BaseImputer):
         filled = self._decide(encoded.values[:, self._varying], q)
         return self.codec_.restore(X, self._full(filled))
 
-    def sample(self, X: Any, n_draws: int = 20, random_state: Any = None) -> list[Any]:
+    def sample(
+        self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
+    ) -> list[Any]:
         """Multiple imputation: several completed tables.
 
         Parameters
@@ -395,6 +410,10 @@ class LatentImputer(RowGenerator, BaseImputer):
             How many.
         random_state : int, optional
             Seed of the draws; by default that of the fit.
+        noise : bool, default=True
+            Whether a cell is drawn from its law given the latents; otherwise it is the mean of
+            that law, or the most probable category: pictures to look at, but no multiple
+            imputation. Where the weight saw sampled cells, these are the draws in any case.
 
         Returns
         -------
@@ -408,7 +427,8 @@ class LatentImputer(RowGenerator, BaseImputer):
         seed = self.seed_ if random_state is None else seed_from(random_state)
         if values.shape[1] == 0:
             return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        draws = self._to_data(self._answers().draws(self._rows(values), n_draws, seed))
+        drawn = self._answers().draws(self._rows(values), n_draws, seed, noise=noise)
+        draws = self._to_data(drawn) if noise else self._from_features(drawn)
         return [self.codec_.restore(X, self._full(draw)) for draw in draws]
 
     def score_samples(self, X: Any) -> np.ndarray:
@@ -484,7 +504,7 @@ class LatentImputer(RowGenerator, BaseImputer):
             },
             index=X.index if isinstance(X, pd.DataFrame) else None,
         )
-        if self.importance_weights:
+        if self._weighs():
             _warn_of_quality(table)
         return table
 

@@ -41,7 +41,7 @@ class HIVAEImputer(AutoencoderImputer):
     Notes
     -----
     A mixture has no divergence in closed form: ``n_importance`` samples estimate the bound, and
-    ``kl_weight`` and ``kl_warm_up`` are not used.
+    ``bound``, ``kl_weight`` and ``kl_warm_up`` are not used.
 
     Examples
     --------

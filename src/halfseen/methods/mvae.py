@@ -67,6 +67,10 @@ class MVAEImputer(AutoencoderImputer):
             raise SettingError(
                 f"Got n_subsets={self.n_subsets!r}. Expected a whole number, 0 or more."
             )
+        if self.bound == "importance":
+            raise SettingError(
+                "Got bound='importance' for a sum of bounds of parts. Expected 'evidence'."
+            )
 
     def _recipe(self) -> Recipe:
         return Recipe(proposal=product_proposal)

@@ -56,9 +56,10 @@ class AEImputer(AutoencoderImputer):
         self,
         *,
         encoder_input: Literal["mask", "zero", "constant", "set"] = "zero",
+        hide_share: float = 1.0,
         **shared: Any,
     ) -> None:
-        super().__init__(encoder_input=encoder_input, **shared)
+        super().__init__(encoder_input=encoder_input, hide_share=hide_share, **shared)
 
     def _recipe(self) -> Recipe:
         return Recipe(proposal=point_proposal)
@@ -125,6 +126,10 @@ class CVAEImputer(AutoencoderImputer):
         What the decoder sees beside z.
     {shared}
 
+    Notes
+    -----
+    ``hide_share=None`` hides in all rows with ``condition="data"``.
+
     Examples
     --------
     >>> import numpy as np
@@ -149,11 +154,15 @@ class CVAEImputer(AutoencoderImputer):
         super()._check_settings()
         if self.condition not in ("mask", "data"):
             raise SettingError(f"Got condition={self.condition!r}. Expected 'mask' or 'data'.")
-        if self.condition == "data" and self.hide_rate * self.hide_share == 0:
+        if self.condition == "data" and 0 in (self.hide_rate, self.hide_share):
             raise SettingError(
                 "Got condition='data' without training masks: a decoder that sees all it has to "
                 "tell learns to copy. Expected hide_rate and hide_share above 0."
             )
+
+    def _hide_share(self) -> float:
+        always = self.condition == "data" and self.hide_share is None
+        return 1.0 if always else super()._hide_share()
 
     def _recipe(self) -> Recipe:
         return Recipe(code=self._code)

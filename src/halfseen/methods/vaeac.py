@@ -60,8 +60,8 @@ class VAEACImputer(AutoencoderImputer):
     )
 
     @adds_to(AutoencoderImputer)
-    def __init__(self, *, memory: bool = True, **shared: Any) -> None:
-        super().__init__(**shared)
+    def __init__(self, *, memory: bool = True, hide_share: float = 1.0, **shared: Any) -> None:
+        super().__init__(hide_share=hide_share, **shared)
         self.memory = memory
 
     def _check_settings(self) -> None:
@@ -99,6 +99,5 @@ class VAEACImputer(AutoencoderImputer):
         **changes
             Settings that differ.
         """
-        # Held-out rows have no bound of their own here: everything seen is shown to the prior.
         own = {"memory": False, "hide_share": 1.0}
         return super().published(data, **{**own, **changes})

@@ -18,7 +18,7 @@ from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, mask_term, selective_proposal
 from halfseen.estimators.signature import adds_to
 from halfseen.nn.unimodal import BlockMask
-from halfseen.objectives.evidence import Objective, Selective
+from halfseen.objectives.evidence import Importance, Objective, Selective
 from halfseen.terms.code import AGGREGATORS, Code, DecodedMask
 from halfseen.terms.completion import Term
 from halfseen.terms.mask import MaskTerm
@@ -62,6 +62,11 @@ class VSAEImputer(AutoencoderImputer):
 
     Notes
     -----
+    Where ``bound``, ``n_importance`` and ``importance_weights`` are None, modalities of single
+    columns get the importance-weighted bound of 5 samples and weighted answers, which learn
+    their masks best, and groups the evidence bound of one sample and equal weights, which suit
+    the many latents of images.
+
     ``score_samples`` is of log p(x_obs, m). ``generate(n, return_mask=True)`` gives rows and
     masks together.
 
@@ -99,9 +104,15 @@ class VSAEImputer(AutoencoderImputer):
         mask_hidden: Sequence[int] | None = None,
         unseen_weight: float = 0.0,
         unseen_start: float = 0.02,
+        bound: Literal["evidence", "importance"] | None = None,
+        n_importance: int | None = None,
+        importance_weights: bool | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
+        self.bound = bound
+        self.n_importance = n_importance  # type: ignore[assignment]
+        self.importance_weights = importance_weights  # type: ignore[assignment]
         self.aggregator, self.decode_with_mask = aggregator, decode_with_mask
         self.mask_hidden = mask_hidden
         self.unseen_weight, self.unseen_start = unseen_weight, unseen_start
@@ -115,6 +126,11 @@ class VSAEImputer(AutoencoderImputer):
         if self.unseen_weight < 0:
             raise SettingError(
                 f"Got unseen_weight={self.unseen_weight!r}. Expected a number, 0 or more."
+            )
+        if self.unseen_weight > 0 and self.bound == "importance":
+            raise SettingError(
+                f"Got unseen_weight={self.unseen_weight} with bound='importance'. Expected 0: the "
+                "unseen term belongs to the evidence bound."
             )
 
     def _scores_mask(self) -> bool:
@@ -145,7 +161,23 @@ class VSAEImputer(AutoencoderImputer):
         conditions = [DecodedMask(term, width)] if self.decode_with_mask else []
         return Code(parts.design.n_latent, n, self.aggregator, conditions)
 
+    def _is_importance(self) -> bool:
+        if self.bound is None:
+            return not self._grouped() and self.unseen_weight == 0
+        return self.bound == "importance"
+
+    def _n_samples(self) -> int:
+        chosen = 5 if self._is_importance() else 1
+        return chosen if self.n_importance is None else self.n_importance
+
+    def _weighs(self) -> bool:
+        if self.importance_weights is None:
+            return self._is_importance()
+        return self.importance_weights
+
     def _objective(self) -> Objective:
+        if self._is_importance():
+            return Importance()
         return Selective(self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
