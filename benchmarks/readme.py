@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from labels import ABOUT_MODALITIES, MODALITIES, SHORT_MODALITIES, labels
 from labels import SHORT as LABELS
-from labels import labels
 from report import read, report
 
 HERE = Path(__file__).resolve().parent
@@ -75,9 +75,12 @@ def main() -> None:
     fast = speed()
     more = "Spread of the draws, coverage and the rest: [docs/results.md](docs/results.md)."
     told = labels(LABELS, main=True)
-    block = "\n\n".join([START, self_masking(), short, told, fast, more, END])
+    parts = labels(SHORT_MODALITIES, main=True, introduction=ABOUT_MODALITIES)
+    block = "\n\n".join([START, self_masking(), short, told, parts, fast, more, END])
     README.write_text(head + block + tail)
-    DETAILS.write_text("\n\n".join(["# Results", self_masking(), whole, labels(), fast]) + "\n")
+    everything = labels(MODALITIES, introduction=ABOUT_MODALITIES)
+    sections = ["# Results", self_masking(), whole, labels(), everything, fast]
+    DETAILS.write_text("\n\n".join(sections) + "\n")
 
 
 def self_masking() -> str:

@@ -304,7 +304,7 @@ class Painter:
     def transform(self, rows):
         return {"a": np.nan_to_num(rows["a"]), "t": [text or "?" for text in rows["t"]]}
 
-    def sample(self, rows, n_draws, random_state):
+    def sample(self, rows, n_draws, random_state, noise):
         return [self.transform(rows)] * n_draws
 
     def generate(self, n_rows, noise, random_state):

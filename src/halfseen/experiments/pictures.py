@@ -87,13 +87,14 @@ def draw_modalities(
     path : str or Path
         File to write.
     n_draws : int, default=4
-        How many draws are shown beside the mean.
+        How many draws are shown beside the mean: each decodes one draw of the latent
+        variables, without the noise of single pixels.
     n_generated : int, default=0
         How many rows are generated: means given latent variables that were drawn.
     random_state : int, default=0
         Of draws and generated rows.
     """
-    draws = imputer.sample(holed, n_draws=n_draws, random_state=random_state)
+    draws = imputer.sample(holed, n_draws=n_draws, random_state=random_state, noise=False)
     lines = [
         ("seen", holed),
         ("true", truth),

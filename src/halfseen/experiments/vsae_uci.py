@@ -48,7 +48,7 @@ TARGETS = {
     "glass": "type",
 }
 FULL, SHORT = "full budget", "short budget"
-SHORT_STEPS = 3_000
+SHORT_STEPS = 1_500
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ def make_table(
     protocol : {"mcar-0.3", "mcar-0.5", "mcar-0.7", "mar", "nmar"}
         See :mod:`halfseen.experiments.vsae_masks`; the last two are for numbers.
     units : {"full budget", "short budget"}
-        As many steps as a model's settings say, or 3 000 for all.
+        As many steps as a model's settings say, or 1 500 for all.
     seed : int
         Of the split and of the holes.
     data : str or Path, optional
