@@ -10,6 +10,7 @@ import torch
 from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise, new_generator
 from halfseen.errors import SettingError
+from halfseen.methods import load
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.mvae import MVAEImputer
 from halfseen.methods.vae import AEImputer, CVAEImputer, VAEImputer
@@ -199,3 +200,16 @@ def test_moments_are_those_of_the_table(model, correlated):
     np.testing.assert_allclose(made.std(0), [3, 1], rtol=0.25)
     if correlated:
         assert np.corrcoef(made.T)[0, 1] > 0.5
+
+
+def test_masks_of_columns_that_never_vary_have_their_rate(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    X[:, 1] = 7.0
+    X[rng.random(X.shape) < 0.4] = np.nan
+    imputer = VSAEImputer(max_steps=5, hidden=(8,), random_state=0).fit(X)
+    imputer.save(tmp_path / "m.halfseen")
+    for one in (imputer, load(tmp_path / "m.halfseen")):
+        rows, masks = one.generate(4000, return_mask=True)
+        assert (rows[:, 1] == 7).all()
+        assert abs(masks[:, 1].mean() - (1 - np.isnan(X[:, 1]).mean())) < 0.03

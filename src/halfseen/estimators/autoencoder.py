@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -110,7 +111,7 @@ class AutoencoderImputer(LatentImputer):
     network = "mlp"
     gradient = "total"
     search = False
-    #: Latent numbers of a modality where ``n_latent`` is None, and the most of all together.
+    #: The most latent numbers of all modalities together where ``n_latent`` is None.
     most_latents: ClassVar[int] = 32
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -202,6 +203,14 @@ class AutoencoderImputer(LatentImputer):
         super()._check_settings()
         if self.bound not in ("evidence", "importance", None):
             raise SettingError(f"Got bound={self.bound!r}. Expected 'evidence' or 'importance'.")
+        for name in ("kl_weight", "kl_warm_up"):
+            value = getattr(self, name)
+            most = 1 if name == "kl_warm_up" else np.inf
+            if not isinstance(value, Real) or not 0 <= value <= most:
+                raise SettingError(
+                    f"Got {name}={value!r}. Expected a number, 0 or more"
+                    f"{', and 1 at most' if name == 'kl_warm_up' else ''}."
+                )
 
     def log_likelihood(self, X: Any, n_importance: int = 1000) -> np.ndarray:
         """Log-density of each row by importance sampling, in data units.
@@ -219,7 +228,7 @@ class AutoencoderImputer(LatentImputer):
         array of shape (n,)
             Of log p(x_obs), or log p(x_obs, m) for a model with a law of the mask.
         """
-        if n_importance < 1:
+        if not isinstance(n_importance, (int, np.integer)) or n_importance < 1:
             raise SettingError(
                 f"Got n_importance={n_importance!r}. Expected a positive whole number."
             )

@@ -145,7 +145,8 @@ class BaseImputer(TransformerMixin, TableEstimator):
             When a column cannot be used; the message names it and the remedy.
         """
         codec = codec_for(X).fit(X, self.kinds, self.keep_empty_features)
-        values = codec.encode(X).values
+        encoded = codec.encode(X)
+        values, self.missing_share_ = encoded.values, encoded.missing.mean(0)
         self.codec_ = codec
         self._set_features()
         self._fit_values(values[:, self._varying], self._spec)

@@ -71,7 +71,9 @@ class RowGenerator:
         data = self.codec_.create(self._full(values))
         if not return_mask:
             return data
-        seen = np.ones((n_rows, spec.n_columns), dtype=bool)
+        # Columns that never vary are not modelled: their masks are independent of all else.
+        u = np.random.default_rng([seed, 6]).random((n_rows, spec.n_columns))
+        seen = u >= self.missing_share_
         seen[:, self._varying] = masks
         return data, seen
 

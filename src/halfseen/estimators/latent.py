@@ -526,6 +526,7 @@ class LatentImputer(RowGenerator, BaseImputer):
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts: dict[str, Any] = {"seed": self.seed_, "n_members": self.n_members_}
         facts |= {"history": self.history_, "n_iter": self.n_iter_, "search": self.search_}
+        facts["missing_share"] = self.missing_share_.tolist()
         if not hasattr(self, "model_"):
             return facts, {}
         facts |= {
@@ -541,6 +542,7 @@ class LatentImputer(RowGenerator, BaseImputer):
         self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
         self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
         self.search_ = facts["search"]
+        self.missing_share_ = np.asarray(facts["missing_share"])
         if "units" not in facts:
             return
         spec = self._spec

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import narwhals.dependencies as nwd
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from torch import nn
@@ -25,6 +26,8 @@ from halfseen.tables.choice import codec_from_json
 __all__ = ["FORMAT", "read_model", "write_model"]
 
 FORMAT = 1
+# Keys by which a file tells arguments that JSON does not have from mappings of the user's.
+_MARKS = ({"pairs"}, {"network"}, {"mechanism", "settings"}, {"estimator", "settings"})
 
 
 def write_model(estimator: Any, path: Path) -> None:
@@ -181,7 +184,7 @@ def _pack(value: Any) -> Any:
         return _pack(value.estimator)
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+    if isinstance(value, Mapping) and not _is_plain(value):
         return {"pairs": [[_pack(key), _pack(item)] for key, item in value.items()]}
     if isinstance(value, Mechanism):
         return {"mechanism": type(value).__name__, "settings": value.settings()}
@@ -195,7 +198,14 @@ def _pack(value: Any) -> Any:
         return {key: _pack(item) for key, item in value.items()}
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
+    if isinstance(value, np.ndarray) or nwd.is_pandas_index(value):
+        return value.tolist()
     return list(value) if isinstance(value, tuple) else value
+
+
+def _is_plain(value: Mapping[Any, Any]) -> bool:
+    """Whether a mapping reads the same after a way through JSON."""
+    return all(isinstance(key, str) for key in value) and set(value) not in _MARKS
 
 
 def _unpack(
