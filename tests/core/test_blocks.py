@@ -85,11 +85,19 @@ def test_no_blocks_change_nothing():
         ({"a": ["x0"], "b": ["x0"]}, "one block at most"),
         ({"a": ["x0", "x0"]}, "one block at most"),
         ({"a": []}, "without columns"),
+        ([["x0", "x1"]], "a mapping"),
+        ("x0", "a mapping"),
+        ({"x2": ["x0", "x1"]}, "Expected other names"),
     ],
 )
 def test_wrong_groups_are_refused(blocks, message):
     with pytest.raises(SettingError, match=message):
         DataSpec(columns(3)).with_blocks(blocks)
+
+
+def test_a_block_may_have_the_name_of_a_column_in_a_block():
+    spec = DataSpec(columns(3)).with_blocks({"x0": ["x0"], "x2": ["x1", "x2"]})
+    assert [block.name for block in spec.modalities] == ["x0", "x2"]
 
 
 def test_names_must_be_of_one_column():

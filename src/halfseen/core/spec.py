@@ -223,19 +223,33 @@ class DataSpec:
         Raises
         ------
         SettingError
-            When a name is not that of one column, or a column is in two blocks.
+            When a name is not that of one column, a column is in two blocks, or a block has
+            the name of a column outside of it that is a modality of its own.
         """
         if blocks is None:
             return self
+        if not isinstance(blocks, Mapping):
+            raise SettingError(
+                f"Got blocks={blocks!r}. Expected a mapping from names of modalities to the names "
+                "of their columns, such as {'lab': ['a', 'b']}."
+            )
         if self.blocks or self.shape is not None:
             raise SettingError(
                 f"Got blocks={list(blocks)} for data whose modalities are known. Expected None: "
                 "blocks are for the columns of one table."
             )
-        return replace(
+        spec = replace(
             self,
             blocks=tuple(Block(name, self._places(name, some)) for name, some in blocks.items()),
         )
+        count = Counter(block.name for block in spec.modalities)
+        twice = [name for name in blocks if count[name] > 1]
+        if twice:
+            raise SettingError(
+                f"Got blocks {twice} with the names of columns outside of any block, which are "
+                "modalities of their own. Expected other names."
+            )
+        return spec
 
     def _places(self, block: str, names: Sequence[str]) -> tuple[int, ...]:
         known = self.names
