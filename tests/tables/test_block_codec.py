@@ -270,6 +270,11 @@ def test_the_choice_of_codecs():
         ({"a": np.zeros(2), "b": [np.zeros(2), np.zeros(3)]}, "shape"),
         ({"a": np.zeros(2), "b": [["a"], ["b", 3]]}, "among the texts"),
         ({"a.x0": np.arange(2.0), "a": np.eye(2)}, "same names"),
+        ({"a": np.zeros(2), "b": np.float64(3.0)}, "one entry a row"),
+        ({"a": np.zeros(2), "b": np.array(3.0)}, "one entry a row"),
+        ({"a": np.zeros(2), "b": "xy"}, "one entry a row"),
+        ({"a": np.zeros(2), "b": {"c": np.zeros(2), "d": np.zeros(2)}}, "one entry a row"),
+        ({"a": np.zeros(2), "b": (x for x in range(2))}, "one entry a row"),
     ],
 )
 def test_data_that_is_refused(data, message):
@@ -293,6 +298,19 @@ def test_other_modalities_than_those_of_fit_are_refused(data):
         codec.encode(data)
     with pytest.raises(ColumnError, match="Expected"):
         codec.restore(data, np.zeros((2, 2)))
+
+
+def test_a_lazy_modality_is_refused_with_the_call_that_loads_it():
+    lazy = pl.DataFrame({"x": [0.0, 1.0]}).lazy()
+    with pytest.raises(SettingError, match="collect") as caught:
+        BlockCodec().fit({"a": np.arange(2.0), "b": lazy})
+    assert "'b'" in caught.value.__notes__[0]
+
+
+def test_modalities_are_no_table():
+    codec = TableCodec().fit(np.eye(2))
+    with pytest.raises(ColumnError, match="several modalities"):
+        codec.encode({"a": np.eye(2)})
 
 
 def test_settings_that_are_refused():

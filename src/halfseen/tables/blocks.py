@@ -14,7 +14,7 @@ from halfseen.core.spec import Block, Column, DataSpec
 from halfseen.errors import ColumnError, SettingError
 from halfseen.tables.codec import Encoded
 from halfseen.tables.forms import Form, form_from_json, form_of
-from halfseen.tables.parts import Part, choose_part, part_from_json
+from halfseen.tables.parts import Part, choose_part, length, part_from_json
 from halfseen.tables.raw import Level
 from halfseen.tables.text import TextCodec
 
@@ -282,7 +282,11 @@ def _check_names(data: Any) -> None:
 
 def count_rows(data: Mapping[str, Any]) -> int:
     """How many rows all modalities have."""
-    counts = {name: len(block) for name, block in data.items() if block is not None}
+    counts = {}
+    for name, block in data.items():
+        if block is not None:
+            with _noted(name):
+                counts[name] = length(block)
     if len(set(counts.values())) != 1:
         raise ColumnError(
             f"Got numbers of rows {counts}. Expected the same number in every modality, and "

@@ -15,7 +15,15 @@ import numpy as np
 from halfseen.errors import ColumnError, SettingError
 from halfseen.tables.raw import Level, Raw
 
-__all__ = ["CellTypeError", "Container", "Fill", "blank_table", "exact_table", "open_table"]
+__all__ = [
+    "CellTypeError",
+    "Container",
+    "Fill",
+    "blank_table",
+    "exact_table",
+    "open_table",
+    "refuse_lazy",
+]
 
 
 class CellTypeError(ColumnError, TypeError):
@@ -167,7 +175,12 @@ _CLASSES = {
 
 
 def _wrap(table: Any) -> Container:
-    _refuse_lazy(table)
+    refuse_lazy(table)
+    if isinstance(table, Mapping):
+        raise ColumnError(
+            f"Got a mapping with the keys {list(table)[:5]}. Expected one table, as in fit: a "
+            "mapping holds several modalities."
+        )
     if nwd.is_pandas_dataframe(table):
         return _class("pandas")(table)
     if nwd.is_polars_dataframe(table):
@@ -179,7 +192,8 @@ def _wrap(table: Any) -> Container:
     return _class("array")(as_array(table))
 
 
-def _refuse_lazy(table: Any) -> None:
+def refuse_lazy(table: Any) -> None:
+    """Say how a table that is not in memory is loaded."""
     lazy = (nwd.is_polars_lazyframe, nwd.is_dask_dataframe, nwd.is_duckdb_relation)
     if any(is_lazy(table) for is_lazy in lazy):
         raise SettingError(

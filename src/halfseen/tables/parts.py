@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import narwhals.dependencies as nwd
 import numpy as np
 
+from halfseen.errors import ColumnError
 from halfseen.tables.codec import TableCodec
+from halfseen.tables.containers import refuse_lazy
 from halfseen.tables.forms import Form, Whole, form_of
 from halfseen.tables.images import ImageCodec
 from halfseen.tables.text import SETTINGS, TextCodec
 from halfseen.tables.text_containers import is_absent
 
-__all__ = ["Part", "choose_part", "part_from_json"]
+__all__ = ["Part", "choose_part", "length", "part_from_json"]
 
 Part = TableCodec | ImageCodec | TextCodec
 
@@ -54,6 +56,31 @@ def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
     shape = getattr(form, "shape", None)
     n_axes = n_axes if shape is None else 1 + len(shape)
     return (ImageCodec() if n_axes in (3, 4) else TableCodec()), form
+
+
+def length(block: Any) -> int:
+    """Number of rows of a modality.
+
+    Raises
+    ------
+    SettingError
+        When it is a table that is not in memory.
+    ColumnError
+        When it has no rows to count.
+
+    Examples
+    --------
+    >>> length(["a cat", None])
+    2
+    """
+    refuse_lazy(block)
+    sized = isinstance(block, Sized) and getattr(block, "ndim", 1) > 0
+    if not sized or isinstance(block, (str, bytes, Mapping)):
+        raise ColumnError(
+            f"Got {type(block).__name__} for a modality. Expected a table, an array, a tensor, a "
+            "Series or a list, with one entry a row."
+        )
+    return len(block)
 
 
 def _is_text(block: Any, kinds: Any) -> bool:
