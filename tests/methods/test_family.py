@@ -108,11 +108,48 @@ def test_a_subclass_of_a_subclass_adds_and_changes():
         MVAEImputer(n_subsets=-1),
         MVAEImputer(n_subsets=0.5),
         MVAEImputer(hide_pattern="all"),
+        VAEImputer(kl_weight=-1.0),
+        VAEImputer(kl_weight="small"),
+        VAEImputer(kl_warm_up=2.0),
+        VSAEImputer(unseen_start=3.0),
     ],
 )
 def test_settings_that_make_no_model_are_refused(estimator):
     with pytest.raises(SettingError, match=r"Got .*Expected|use validation"):
         estimator.set_params(max_steps=2).fit(some_table())
+
+
+def test_what_learns_from_hidden_cells_hides_in_all_rows_by_itself():
+    for method in (VAEACImputer(), CVAEImputer(condition="data")):
+        some = clone(method).set_params(**SMALL, hide_share=None).fit(some_table())
+        whole = clone(method).set_params(**SMALL, hide_share=1.0).fit(some_table())
+        assert some.history_[-1]["model.observation"] == whole.history_[-1]["model.observation"]
+
+
+@pytest.mark.parametrize("n_importance", [0, 1.5, "many"])
+def test_a_number_of_samples_is_a_positive_whole_number(n_importance):
+    imputer = VAEImputer(**SMALL).fit(some_table())
+    with pytest.raises(SettingError, match="positive whole"):
+        imputer.log_likelihood(some_table(), n_importance)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        {"pairs": ["ab", "cd"]},
+        {"network": ["ab", "cd"]},
+        {"estimator": ["ab"], "settings": ["cd"]},
+        {"lab": np.array(["ab", "cd"])},
+        {"lab": pd.Index(["ab", "cd"])},
+    ],
+)
+def test_blocks_of_any_name_come_back_from_files(blocks, tmp_path):
+    table = pd.DataFrame(some_table()[:, :3], columns=["ab", "cd", "ef"])
+    imputer = VSAEImputer(**SMALL, blocks=blocks).fit(table)
+    imputer.save(tmp_path / "model")
+    again = halfseen.load(tmp_path / "model")
+    assert again.blocks == {name: list(names) for name, names in blocks.items()}
+    pd.testing.assert_frame_equal(again.transform(table), imputer.transform(table))
 
 
 @pytest.mark.parametrize("method", FAMILY)

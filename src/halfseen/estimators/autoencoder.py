@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -203,14 +202,10 @@ class AutoencoderImputer(LatentImputer):
         super()._check_settings()
         if self.bound not in ("evidence", "importance", None):
             raise SettingError(f"Got bound={self.bound!r}. Expected 'evidence' or 'importance'.")
-        for name in ("kl_weight", "kl_warm_up"):
+        for name, most in (("kl_weight", np.inf), ("kl_warm_up", 1.0)):
             value = getattr(self, name)
-            most = 1 if name == "kl_warm_up" else np.inf
-            if not isinstance(value, Real) or not 0 <= value <= most:
-                raise SettingError(
-                    f"Got {name}={value!r}. Expected a number, 0 or more"
-                    f"{', and 1 at most' if name == 'kl_warm_up' else ''}."
-                )
+            if not isinstance(value, (int, float)) or not 0 <= value <= most:
+                raise SettingError(f"Got {name}={value!r}. Expected a number in [0, {most:g}].")
 
     def log_likelihood(self, X: Any, n_importance: int = 1000) -> np.ndarray:
         """Log-density of each row by importance sampling, in data units.

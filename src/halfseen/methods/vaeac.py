@@ -37,6 +37,8 @@ class VAEACImputer(AutoencoderImputer):
 
     Notes
     -----
+    ``hide_share=None`` hides in all rows.
+
     ``score_samples`` is the bound on log p(x_obs) that hides all that is seen.
 
     Examples
@@ -66,11 +68,15 @@ class VAEACImputer(AutoencoderImputer):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if self.hide_rate * self.hide_share == 0:
+        if 0 in (self.hide_rate, self.hide_share):
             raise SettingError(
                 f"Got hide_rate={self.hide_rate}, hide_share={self.hide_share}. Expected both "
                 "above 0: this model learns from the cells that training hides."
             )
+
+    def _hide_share(self) -> float:
+        # What training hides is all that this model learns from, also in tables of columns.
+        return 1.0 if self.hide_share is None else self.hide_share
 
     def _recipe(self) -> Recipe:
         return Recipe(
