@@ -108,6 +108,9 @@ def test_a_subclass_of_a_subclass_adds_and_changes():
         MVAEImputer(n_subsets=-1),
         MVAEImputer(n_subsets=0.5),
         MVAEImputer(hide_pattern="all"),
+        VAEImputer(n_importance_predict=0),
+        VSAEImputer(n_importance=0),
+        VAEACImputer(batch_size=0),
         VAEImputer(kl_weight=-1.0),
         VAEImputer(kl_weight="small"),
         VAEImputer(kl_warm_up=2.0),
@@ -131,6 +134,13 @@ def test_a_number_of_samples_is_a_positive_whole_number(n_importance):
     imputer = VAEImputer(**SMALL).fit(some_table())
     with pytest.raises(SettingError, match="positive whole"):
         imputer.log_likelihood(some_table(), n_importance)
+
+
+@pytest.mark.parametrize("imputer", [AEImputer(), CVAEImputer(condition="data")])
+def test_what_has_no_density_of_rows_does_not_pretend(imputer):
+    fitted = clone(imputer).set_params(**SMALL).fit(some_table())
+    with pytest.raises(SettingError, match="no density"):
+        fitted.log_likelihood(some_table(), 10)
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,10 @@ class AutoencoderImputer(LatentImputer):
             if not isinstance(value, (int, float)) or not 0 <= value <= most:
                 raise SettingError(f"Got {name}={value!r}. Expected a number in [0, {most:g}].")
 
+    def _has_density(self) -> bool:
+        """Whether the model is one of whole rows, from a law of z."""
+        return True
+
     def log_likelihood(self, X: Any, n_importance: int = 1000) -> np.ndarray:
         """Log-density of each row by importance sampling, in data units.
 
@@ -222,7 +226,18 @@ class AutoencoderImputer(LatentImputer):
         -------
         array of shape (n,)
             Of log p(x_obs), or log p(x_obs, m) for a model with a law of the mask.
+
+        Raises
+        ------
+        SettingError
+            When ``n_importance`` is no positive whole number, or the model has no such density:
+            codes without a law, or a decoder that sees the cells it would score.
         """
+        if not self._has_density():
+            raise SettingError(
+                f"Got log_likelihood() of {self!r}, which has no density of whole rows. Expected "
+                "a model that has one, such as VAEImputer."
+            )
         if not isinstance(n_importance, (int, np.integer)) or n_importance < 1:
             raise SettingError(
                 f"Got n_importance={n_importance!r}. Expected a positive whole number."

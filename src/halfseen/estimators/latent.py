@@ -255,6 +255,11 @@ class LatentImputer(RowGenerator, BaseImputer):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
+        for name in ("n_importance", "n_importance_predict", "batch_size"):
+            size = getattr(self, name)
+            # None leaves the choice to a method that makes it.
+            if size is not None and (not isinstance(size, (int, np.integer)) or size < 1):
+                raise SettingError(f"Got {name}={size!r}. Expected a positive whole number.")
         if self.binarize and self.observation != "bernoulli":
             raise SettingError(
                 f"Got binarize=True and observation={self.observation!r}. Expected "

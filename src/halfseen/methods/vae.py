@@ -34,7 +34,7 @@ class AEImputer(AutoencoderImputer):
     Notes
     -----
     There is no law of z: ``score_samples`` is the log-density of what is seen given its code,
-    and ``generate`` is refused.
+    and ``generate`` and ``log_likelihood`` are refused.
 
     Examples
     --------
@@ -63,6 +63,9 @@ class AEImputer(AutoencoderImputer):
 
     def _recipe(self) -> Recipe:
         return Recipe(proposal=point_proposal)
+
+    def _has_density(self) -> bool:
+        return False
 
     def generate(self, *arguments: Any, **settings: Any) -> Any:
         """Refused: codes have no law to draw from.
@@ -128,7 +131,9 @@ class CVAEImputer(AutoencoderImputer):
 
     Notes
     -----
-    ``hide_share=None`` hides in all rows with ``condition="data"``.
+    With ``condition="data"``, ``hide_share=None`` hides in all rows, ``score_samples`` is of
+    what is seen given that it is seen, no bound on log p(x_obs), and ``log_likelihood`` is
+    refused.
 
     Examples
     --------
@@ -163,6 +168,9 @@ class CVAEImputer(AutoencoderImputer):
     def _hide_share(self) -> float:
         always = self.condition == "data" and self.hide_share is None
         return 1.0 if always else super()._hide_share()
+
+    def _has_density(self) -> bool:
+        return self.condition == "mask"
 
     def _recipe(self) -> Recipe:
         return Recipe(code=self._code)
