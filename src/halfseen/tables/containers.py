@@ -178,7 +178,7 @@ def _wrap(table: Any) -> Container:
     refuse_lazy(table)
     if isinstance(table, Mapping):
         raise ColumnError(
-            f"Got a mapping with the keys {list(table)[:5]}. Expected one table, as in fit: a "
+            f"Got a mapping with the keys {list(table)[:5]}. Expected one table: a "
             "mapping holds several modalities."
         )
     if nwd.is_pandas_dataframe(table):
