@@ -136,7 +136,7 @@ def test_every_row_of_the_digits(digits, tmp_path):
     records = run_quick(
         experiment, tmp_path / "r.jsonl", tables=["0.5"], rows=[row.key for row in experiment.rows]
     )
-    assert len(records) == 9
+    assert len(records) == 11
 
 
 def test_digits_have_the_same_holes_for_every_seed(digits):

@@ -197,6 +197,18 @@ ROWS = (
         probabilities(_latent("joint", "dropped")),
         in_quick=False,
     ),
+    Row(
+        "m2-mean",
+        "M2 whose head sees means of pixels",
+        probabilities(_latent("frozen", "mean")),
+        in_quick=False,
+    ),
+    Row(
+        "m1-mean",
+        "M1 whose head sees means of pixels",
+        probabilities(_latent("joint", "mean")),
+        in_quick=False,
+    ),
     Row("oracle", "oracle: complete pictures", probabilities(_filled("zero"), complete=True)),
 )
 

@@ -26,7 +26,7 @@ __all__ = [
 
 
 # Products with fewer multiplications are not worth another library's preparations.
-LARGE = 2**20
+LARGE = 2**19
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )
