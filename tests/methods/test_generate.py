@@ -76,7 +76,8 @@ def test_modalities_come_as_modalities():
     assert made["picture"].shape == (6, 1, 4, 4)
     assert made["picture"].dtype == np.float32
     assert len(made["note"]) == 6
-    assert masks.shape == (6, model.n_features_in_)
+    shapes = {name: mask.shape for name, mask in masks.items()}
+    assert shapes == {"lab": (6, 2), "picture": (6, 1, 4, 4), "note": (6,)}
     assert set(" ".join(made["note"]).split()) <= {"a", "small", "dog", "one", "cat", "<unk>"}
 
 
@@ -213,3 +214,26 @@ def test_masks_of_columns_that_never_vary_have_their_rate(tmp_path):
         rows, masks = one.generate(4000, return_mask=True)
         assert (rows[:, 1] == 7).all()
         assert abs(masks[:, 1].mean() - (1 - np.isnan(X[:, 1]).mean())) < 0.03
+
+
+def test_constants_of_a_modality_are_seen_with_it_and_masks_come_by_modality():
+    rng = np.random.default_rng(0)
+    lab = rng.normal(size=(300, 3))
+    lab[:, 1] = 7.0
+    lab[rng.random(300) < 0.4] = np.nan
+    data = {"lab": lab, "scan": rng.random((300, 1, 2, 2)).astype(np.float32)}
+    imputer = VSAEImputer(max_steps=5, hidden=(8,), random_state=0).fit(data)
+    rows, masks = imputer.generate(500, return_mask=True)
+    assert {name: mask.shape for name, mask in masks.items()} == {
+        "lab": (500, 3),
+        "scan": (500, 1, 2, 2),
+    }
+    assert (rows["lab"][:, 1] == 7).all()
+    assert imputer.whole_
+    assert (masks["lab"] == masks["lab"][:, :1]).all()
+    assert 0 < masks["lab"].mean() < 1
+
+
+def test_copied_holes_need_holes():
+    with pytest.raises(SettingError, match="nothing to copy"):
+        VAEACImputer(hide_pattern="copy", max_steps=2).fit(np.arange(20.0).reshape(10, 2))

@@ -181,6 +181,14 @@ class AutoencoderImputer(LatentImputer):
             return n * self.n_latent
         return int(np.clip(spec.n_columns, 2, self.most_latents))
 
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        if self.hide_pattern == "copy" and values.size and not np.isnan(values).any():
+            raise SettingError(
+                "Got hide_pattern='copy' and data without holes: there is nothing to copy. "
+                "Expected 'blocks' or 'bernoulli'."
+            )
+        super()._fit_values(values, spec)
+
     def _grouped(self) -> bool:
         """Whether any modality has several columns."""
         spec = self.units_.spec

@@ -12,6 +12,8 @@ from torch import Tensor
 from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.errors import SettingError
+from halfseen.estimators.blanks import split_mask
+from halfseen.tables.blocks import BlockCodec
 from halfseen.terms.mask import MaskTerm
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class RowGenerator:
         -------
         same as the data of fit
             Complete rows. With ``return_mask`` also a boolean array of shape (n_rows, p), True
-            where a row of the table would show the cell.
+            where a row of the table would show the cell; by modality for a dictionary.
 
         Raises
         ------
@@ -71,13 +73,19 @@ class RowGenerator:
         data = self.codec_.create(self._full(values))
         if not return_mask:
             return data
-        # Columns that never vary are not modelled: their masks are independent of all else.
+        # Columns that never vary are not modelled: they go with their modality, or alone.
         u = np.random.default_rng([seed, 6]).random((n_rows, spec.n_columns))
         seen = u >= self.missing_share_
         seen[:, self._varying] = masks
-        return data, seen
+        for constant, column in self._companions().items():
+            seen[:, constant] = seen[:, column]
+        return data, split_mask(self.codec_, seen) if isinstance(self.codec_, BlockCodec) else seen
 
-    def generate_masks(self: Any, n_rows: int = 1, random_state: Any = None) -> np.ndarray:
+    def _companions(self: Any) -> dict[int, int]:
+        """Columns that never vary, and columns of the same modality that are seen with them."""
+        return {}
+
+    def generate_masks(self: Any, n_rows: int = 1, random_state: Any = None) -> Any:
         """New masks of the kind that the table has.
 
         Parameters
@@ -89,7 +97,7 @@ class RowGenerator:
 
         Returns
         -------
-        bool array of shape (n_rows, p)
+        bool array of shape (n_rows, p), or a dictionary of them by modality
             True where a row would show the cell.
 
         Raises

@@ -118,8 +118,11 @@ def outcome(
 
 
 def _masks(imputer: Any, seed: int) -> np.ndarray:
-    first = [block.columns[0] for block in imputer.codec_.spec.modalities]
-    return np.asarray(imputer.generate_masks(GENERATED_ROWS, random_state=seed))[:, first]
+    """Generated masks, a column a modality."""
+    masks = imputer.generate_masks(GENERATED_ROWS, random_state=seed)
+    if isinstance(masks, dict):
+        return np.stack([mask.reshape(len(mask), -1)[:, 0] for mask in masks.values()], 1)
+    return masks
 
 
 def decoded(imputer: Any, rows: Any, n_decodings: int) -> Any:

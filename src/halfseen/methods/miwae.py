@@ -74,8 +74,8 @@ class MIWAEImputer(LatentImputer):
     hide_rate, hide_share : float
         Training masks: in a share of the rows, hide seen cells from the encoder at a rate
         drawn from U(0, hide_rate), while they are still scored.
-    hide_pattern : {"bernoulli", "copy"}
-        Independent cells, or the holes of another row.
+    hide_pattern : {"bernoulli", "blocks", "copy"}
+        Independent cells, modalities as a whole, or the holes of another row.
     search : bool
         Whether ``n_latent``, ``decoder`` and ``weight_decay`` are chosen by the bound of
         held-out rows in short fits; ``search_`` then holds what was tried, best first.
@@ -106,6 +106,8 @@ class MIWAEImputer(LatentImputer):
         Largest gradient norm.
     time_budget : float or None
         Seconds after which training stops.
+    blocks : mapping of str to list of str, or None
+        Names of modalities and of their columns, for ``hide_pattern="blocks"``.
     kinds : mapping or None
         Kinds of columns where the inferred ones are wrong, see :mod:`halfseen.tables`.
     keep_empty_features : bool
@@ -186,7 +188,7 @@ class MIWAEImputer(LatentImputer):
         decision: Literal["mean", "median", "mode"] = "mean",
         hide_rate: float = 0.5,
         hide_share: float = 0.5,
-        hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        hide_pattern: Literal["bernoulli", "blocks", "copy"] = "bernoulli",
         search: bool = False,
         calibrate: bool = True,
         validation: Literal["cells", "rows", "none"] = "none",
@@ -201,6 +203,7 @@ class MIWAEImputer(LatentImputer):
         average: float = 0.99,
         clip_norm: float | None = 5.0,
         time_budget: float | None = None,
+        blocks: Mapping[str, Sequence[str]] | None = None,
         kinds: Mapping[str, Any] | None = None,
         keep_empty_features: bool = False,
         random_state: Any = None,

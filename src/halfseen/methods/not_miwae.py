@@ -85,7 +85,8 @@ class NotMIWAEImputer(LatentImputer):
 activation, decoder_activation, residual, encoder_linear, init, gradient, skewed, n_members, \
 n_importance, n_importance_predict, decision, hide_rate, hide_share, hide_pattern, search, \
 calibrate, validation, validation_fraction, max_steps, batch_size, lr, schedule, patience, \
-weight_decay, beta2, average, clip_norm, time_budget, kinds, keep_empty_features, random_state, \
+weight_decay, beta2, average, clip_norm, time_budget, blocks, kinds, keep_empty_features, \
+random_state, \
 device, verbose
         As in :class:`MIWAEImputer`, with other defaults.
     standardize : {"selection", True, False}
@@ -171,7 +172,7 @@ device, verbose
         decision: Literal["mean", "median", "mode"] = "mean",
         hide_rate: float = 0.0,
         hide_share: float = 0.0,
-        hide_pattern: Literal["bernoulli", "copy"] = "bernoulli",
+        hide_pattern: Literal["bernoulli", "blocks", "copy"] = "bernoulli",
         search: bool = False,
         calibrate: bool = False,
         validation: Literal["rows", "none"] = "none",
@@ -186,6 +187,7 @@ device, verbose
         average: float = 0.0,
         clip_norm: float | None = 20.0,
         time_budget: float | None = None,
+        blocks: Mapping[str, Sequence[str]] | None = None,
         kinds: Mapping[str, Any] | None = None,
         keep_empty_features: bool = False,
         random_state: Any = None,

@@ -41,7 +41,8 @@ class VSAEImputer(AutoencoderImputer):
     Parameters
     ----------
     aggregator : {"concat", "mean", "max"}
-        How the modalities' latents are put together for the decoders.
+        How the modalities' latents are put together for the data decoder; that of the mask
+        reads all of them.
     decode_with_mask : bool
         Whether the data decoder sees the probabilities of the decoded mask.
     mask_hidden : sequence of int or None
@@ -183,6 +184,16 @@ class VSAEImputer(AutoencoderImputer):
         if self._is_importance():
             return Importance()
         return Selective(self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
+
+    def _companions(self) -> dict[int, int]:
+        varying = set(self._varying)
+        blocks = self.codec_.spec.with_blocks(self.blocks).modalities if self.whole_ else ()
+        found: dict[int, int] = {}
+        for block in blocks:
+            modelled = [j for j in block.columns if j in varying]
+            if modelled:
+                found |= {j: modelled[0] for j in block.columns if j not in varying}
+        return found
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, tensors = super()._state()

@@ -77,11 +77,6 @@ class UnimodalEncoders(nn.Module):
         For initial values.
     **network
         Settings of :class:`StackedMLP`.
-
-    Attributes
-    ----------
-    width : int
-        Numbers of the largest activation of one row.
     """
 
     def __init__(
@@ -103,7 +98,6 @@ class UnimodalEncoders(nn.Module):
         )
         order = torch.tensor([place for places in _groups(spec) for place in places])
         self.back = order.argsort().tolist()
-        self.width = sum(int(group.width) for group in self.groups)  # type: ignore[arg-type, misc]
 
     def forward(self, x: Tensor, shown: Tensor) -> Tensor:
         """Rows and masks (B, p) or (M, 1, B, p) to codes (M, 1, B, G, n_out)."""
@@ -149,7 +143,6 @@ class _Group(Interleaved):
         self.body = StackedMLP(n_all, n_in, hidden, generator, **network)
         init = network.get("init", "torch")
         self.out = StackedLinear(n_all, self.body.n_out, n_out, generator, init)
-        self.width = len(blocks) * max(self.body.width, n_out)
         self._spread(init)
 
     def _spread(self, init: str) -> None:
