@@ -21,10 +21,12 @@ published value in brackets where there is one."""
 
 MODALITIES = ("vsae-uci", "vsae-mnist-pairs", "vsae-image-text", "vsae-mosi")
 SHORT_MODALITIES = MODALITIES[:2]
-ABOUT_MODALITIES = """Modalities of which half are absent (`halfseen reproduce NAME --quick`): the models of the VSAE
-paper in its own settings, and "ours", the same methods at our defaults; 1 500 steps for tables and
-2 500 for pictures, for all alike. Published values, in brackets, are of longer runs over all rows and of
-single decodings; CVAE that sees the data and VAEAC learn from complete rows there, and here too."""
+ABOUT_MODALITIES = """\
+Modalities of which half are absent (`halfseen reproduce NAME --quick`): the models of the VSAE
+paper in its own settings, and "ours", the same methods at our defaults; 1 500 steps for tables
+and 2 500 for pictures, for all alike. Published values, in brackets, are of longer runs over all
+rows and of single decodings; CVAE that sees the data and VAEAC learn from complete rows there,
+and in these rows too."""
 
 
 def labels(
