@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.base import TableEstimator
 from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 from halfseen.tables.blocks import count_rows
+from halfseen.tables.containers import holds_modalities
 
 __all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator", "check_lengths"]
 
@@ -271,7 +271,7 @@ def check_lengths(n_rows: int, n_labels: int) -> None:
 
 def _n_rows(X: Any) -> int:
     """Rows of any table, or of modalities."""
-    if isinstance(X, Mapping):
+    if holds_modalities(X):
         return count_rows(X)
     shape = getattr(X, "shape", None) or np.asarray(X).shape
     return int(shape[0]) if shape else 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from halfseen.tables.blocks import BlockCodec
 from halfseen.tables.codec import TableCodec
+from halfseen.tables.containers import holds_modalities
 from halfseen.tables.images import ImageCodec
 from halfseen.tables.parts import part_from_json
 from halfseen.tables.text import TextCodec
@@ -39,7 +40,7 @@ def codec_for(data: Any) -> Codec:
     >>> type(codec_for({"lab": [[1.0, 2.0]], "note": ["a cat"]})).__name__
     'BlockCodec'
     """
-    if isinstance(data, Mapping):
+    if holds_modalities(data):
         return BlockCodec()
     return ImageCodec() if getattr(data, "ndim", 2) in (3, 4) else TableCodec()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import narwhals.dependencies as nwd
 import numpy as np
+from scipy import sparse
 
 from halfseen.errors import ColumnError, SettingError
 from halfseen.tables.raw import Level, Raw
@@ -21,6 +22,7 @@ __all__ = [
     "Fill",
     "blank_table",
     "exact_table",
+    "holds_modalities",
     "open_table",
     "refuse_lazy",
 ]
@@ -174,9 +176,14 @@ _CLASSES = {
 }
 
 
+def holds_modalities(data: Any) -> bool:
+    """Whether data are a mapping of modalities; some sparse matrices are dictionaries, too."""
+    return isinstance(data, Mapping) and not sparse.issparse(data)
+
+
 def _wrap(table: Any) -> Container:
     refuse_lazy(table)
-    if isinstance(table, Mapping):
+    if holds_modalities(table):
         raise ColumnError(
             f"Got a mapping with the keys {list(table)[:5]}. Expected one table: a "
             "mapping holds several modalities."
