@@ -13,6 +13,7 @@ from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, gaussian_proposal, masked_proposal
 from halfseen.estimators.signature import adds_to
 from halfseen.nn.inputs import make_input
+from halfseen.objectives.evidence import Conditional, Objective
 from halfseen.terms.code import Code, Condition, Memory, Shown
 from halfseen.terms.proposal import GaussianProposal
 
@@ -33,6 +34,9 @@ class VAEACImputer(AutoencoderImputer):
     memory : bool
         Whether the decoder also sees the last hidden layer of the conditional prior, in place
         of the published connections at every depth.
+    prior_weight : float
+        Weight of the divergence of the conditional prior from N(0, I), which keeps it from
+        growing without bounds together with the proposal; not with ``bound="importance"``.
     {shared}
 
     Notes
@@ -62,9 +66,16 @@ class VAEACImputer(AutoencoderImputer):
     )
 
     @adds_to(AutoencoderImputer)
-    def __init__(self, *, memory: bool = True, hide_share: float = 1.0, **shared: Any) -> None:
+    def __init__(
+        self,
+        *,
+        memory: bool = True,
+        prior_weight: float = 0.01,
+        hide_share: float = 1.0,
+        **shared: Any,
+    ) -> None:
         super().__init__(hide_share=hide_share, **shared)
-        self.memory = memory
+        self.memory, self.prior_weight = memory, prior_weight
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -73,6 +84,15 @@ class VAEACImputer(AutoencoderImputer):
                 f"Got hide_rate={self.hide_rate}, hide_share={self.hide_share}. Expected both "
                 "above 0: this model learns from the cells that training hides."
             )
+        if not self.prior_weight >= 0:
+            raise SettingError(
+                f"Got prior_weight={self.prior_weight!r}. Expected a number, 0 or more."
+            )
+
+    def _objective(self) -> Objective:
+        if self.bound == "importance":
+            return super()._objective()
+        return Conditional(self.kl_weight, self.kl_warm_up, self.prior_weight)
 
     def _hide_share(self) -> float:
         # What training hides is all that this model learns from, also in tables of columns.

@@ -14,8 +14,17 @@ from halfseen.core.noise import Noise
 from halfseen.objectives.importance import bound_losses
 from halfseen.terms.latent import LatentModel, Weighted
 from halfseen.terms.product import ProductProposal, product_of_experts
+from halfseen.terms.proposal import ProposalLaw
 
-__all__ = ["Evidence", "Importance", "MakeNoise", "Objective", "Selective", "Subsets"]
+__all__ = [
+    "Conditional",
+    "Evidence",
+    "Importance",
+    "MakeNoise",
+    "Objective",
+    "Selective",
+    "Subsets",
+]
 
 MakeNoise = Callable[[Batch], Noise]
 Losses = dict[str, Tensor]
@@ -88,6 +97,31 @@ class Evidence:
         }
         losses["kl"] = self.weight * min(1.0, rising) * _mean(weighted.kl())
         return losses
+
+
+@dataclass(frozen=True)
+class Conditional(Evidence):
+    r"""Evidence of a model whose prior is learned, with that prior held near N(0, I).
+
+    .. math:: w_p KL(p(z | x_S) || N(0, I))
+
+    Proposal and prior may grow together at no cost to the bound; what then comes from the prior
+    of a new row can be far outside anything decoded in training. Ivanov et al. (2019) put weak
+    hyperpriors on the prior's mean and scale for the same reason.
+
+    Parameters
+    ----------
+    prior_weight : float, default=0.01
+        The weight w_p.
+    """
+
+    prior_weight: float = 0.01
+
+    def losses(self, weighted: Weighted, progress: float) -> Losses:
+        """Named losses of some samples."""
+        zero = torch.zeros_like(weighted.prior.mean)
+        away = weighted.prior.kl(ProposalLaw(zero, zero))
+        return super().losses(weighted, progress) | {"prior": self.prior_weight * _mean(away)}
 
 
 @dataclass(frozen=True)
