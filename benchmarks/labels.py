@@ -50,6 +50,8 @@ def _experiment(name: str, records: list[dict], main: bool) -> list[str]:
         found["table"] = found["table"] + ", " + found["protocol"]
     parts = [f"**{experiment.title}** (`{name}`; {found['units'].iloc[0]})"]
     if found["table"].nunique() == 1:
+        if main:
+            found = found[found["metric"].isin([m.name for m in experiment.metrics[:4]])]
         return [*parts, _by_metric(found, titles)]
     for metric, part in found.groupby("metric", sort=False):
         if main and metric != experiment.metrics[0].name:
