@@ -13,7 +13,10 @@ from halfseen.estimators.base import store
 from halfseen.estimators.latent import LatentImputer
 from halfseen.objectives.evidence import Evidence, Importance, Objective
 
-__all__ = ["AutoencoderImputer"]
+__all__ = ["TINY", "AutoencoderImputer"]
+
+#: Settings with which the public checks of these methods run in seconds.
+TINY = {"hidden": (16,), "max_steps": 30, "n_members": 2, "n_importance_predict": 10}
 
 SHARED = """n_latent : int or None
         Latent numbers per modality; None chooses by their number and width.

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from halfseen.errors import SettingError
-from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe
 from halfseen.estimators.signature import adds_to
@@ -55,12 +55,7 @@ class HIVAEImputer(AutoencoderImputer):
         name="hivae",
         summary="Variational autoencoder of mixed columns whose prior is a mixture.",
         paper="Nazabal, Olmos, Ghahramani and Valera, Pattern Recognition 2020",
-        check_params={
-            "hidden": (16,),
-            "max_steps": 30,
-            "n_members": 2,
-            "n_importance_predict": 10,
-        },
+        check_params=TINY,
     )
 
     @adds_to(AutoencoderImputer)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfseen.errors import SettingError
-from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Recipe, product_proposal
 from halfseen.estimators.signature import adds_to
@@ -48,12 +48,7 @@ class MVAEImputer(AutoencoderImputer):
         name="mvae",
         summary="Product of one expert per modality; any of them may be absent.",
         paper="Wu and Goodman, NeurIPS 2018",
-        check_params={
-            "hidden": (16,),
-            "max_steps": 30,
-            "n_members": 2,
-            "n_importance_predict": 10,
-        },
+        check_params=TINY,
     )
 
     @adds_to(AutoencoderImputer)

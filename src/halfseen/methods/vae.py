@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, Self
 
 from halfseen.errors import SettingError
-from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, point_proposal
 from halfseen.estimators.signature import adds_to
@@ -19,7 +19,6 @@ from halfseen.terms.code import Code, Shown
 __all__ = ["AEImputer", "CVAEImputer", "VAEImputer"]
 
 PAPER = "baseline of VSAE, 2020"
-TINY = {"hidden": (16,), "max_steps": 30, "n_members": 2, "n_importance_predict": 10}
 
 
 class AEImputer(AutoencoderImputer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, Self
 
 from halfseen.errors import SettingError
-from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, gaussian_proposal, masked_proposal
 from halfseen.estimators.signature import adds_to
@@ -57,12 +57,7 @@ class VAEACImputer(AutoencoderImputer):
         name="vaeac",
         summary="Conditional prior and decoder of hidden cells given shown ones.",
         paper="Ivanov, Figurnov and Vetrov, ICLR 2019",
-        check_params={
-            "hidden": (16,),
-            "max_steps": 30,
-            "n_members": 2,
-            "n_importance_predict": 10,
-        },
+        check_params=TINY,
     )
 
     @adds_to(AutoencoderImputer)

@@ -13,7 +13,7 @@ import torch
 
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
-from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, mask_term, selective_proposal
 from halfseen.estimators.signature import adds_to
@@ -86,14 +86,7 @@ class VSAEImputer(AutoencoderImputer):
         summary="Selective proposals per modality; data and masks decoded together.",
         paper="Learning from Partially-Observed Multimodal Data with VAEs, 2020",
         mechanism="MNAR",
-        check_params={
-            "n_latent": 2,
-            "hidden": (16,),
-            "mask_hidden": (8,),
-            "max_steps": 30,
-            "n_members": 2,
-            "n_importance_predict": 10,
-        },
+        check_params={**TINY, "n_latent": 2, "mask_hidden": (8,)},
     )
 
     @adds_to(AutoencoderImputer)

@@ -183,11 +183,11 @@ class Subsets(Evidence):
     ) -> Losses:
         """See :class:`Objective`."""
         assert isinstance(model.proposal, ProductProposal)
-        experts = model.proposal.experts(batch)
-        kept = self._kept(model.proposal.seen(batch.shown), noise(batch))
+        experts, seen = model.proposal.experts(batch), model.proposal.seen(batch.shown)
+        kept = self._kept(seen, noise(batch))
         # Rows of all parts after each other: (M, 1, parts * B, ...).
         mean, log_variance = (e.repeat(1, 1, len(kept), 1, 1) for e in experts)
-        shown = _rows(kept * model.proposal.seen(batch.shown).unsqueeze(-3))
+        shown = _rows(kept * seen.unsqueeze(-3))
         cells = model.proposal.seen.cells(kept)
         some = replace(
             batch,
