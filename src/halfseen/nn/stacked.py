@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from halfseen.errors import SettingError
 from halfseen.nn.norm import StackedBatchNorm
+from halfseen.nn.products import affine
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,13 +24,6 @@ __all__ = [
     "activation_named",
     "uniform_start",
 ]
-
-
-# Products with fewer multiplications are not worth another library's preparations.
-LARGE = 2**19
-HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_linear_pointwise"
-)
 
 
 class Copies(nn.ModuleList):
@@ -138,16 +132,7 @@ class StackedLinear(nn.Module):
         members, n_in, n_out = self.weight.shape
         # Counted, because -1 would mean nothing where there is no input at all.
         flat = x.reshape(members, math.prod(x.shape[1:-1]), n_in)
-        if _is_large(flat, self.weight):
-            # MKL, torch's choice, uses only half the vectors of some processors. oneDNN, which
-            # torch has too, is up to twice as fast there, and equal to rounding.
-            parts = [_by_onednn(*part) for part in zip(flat, self.weight, self.bias, strict=True)]
-            out = parts[0] if members == 1 else torch.stack(parts)
-        elif members == 1:
-            out = torch.addmm(self.bias[0], flat[0], self.weight[0])
-        else:
-            out = torch.baddbmm(self.bias, flat, self.weight)
-        return out.view(*x.shape[:-1], n_out)
+        return affine(flat, self.weight, self.bias).view(*x.shape[:-1], n_out)
 
 
 class StackedMLP(nn.Module):
@@ -248,19 +233,6 @@ class StackedNetwork(nn.Module):
         layers: list[StackedLinear] = list(self.body.layers)  # type: ignore[arg-type]
         inner = torch.stack([(layer.weight**2).sum() for layer in layers]).sum()
         return inner + self.out.weight.shape[1] * (self.out.weight**2).sum()
-
-
-def _is_large(x: Tensor, weight: Tensor) -> bool:
-    """Whether a product is worth another library: it is large, plain and teaches nothing."""
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
-        return False
-    plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return HAS_ONEDNN and plain and x.shape[1] * weight[0].numel() >= LARGE
-
-
-def _by_onednn(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """One member's x @ weight + bias."""
-    return torch.ops.mkldnn._linear_pointwise(x, weight.t(), bias[0], "none", [], "")
 
 
 def _uniform(shape: tuple[int, ...], limit: float, generator: torch.Generator) -> Tensor:
