@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -111,7 +111,10 @@ class MLPCritic(Critic):
             for a, b in itertools.pairwise((n_in, *hidden))
         )
         self.out = StackedLinear(n_members, hidden[-1], 1, generator)
-        self._bend: Callable[[Tensor], Tensor] = _bend(self.leak)
+
+    @property
+    def _layers(self) -> list[StackedLinear]:
+        return list(self.layers)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (M, B) of rows (M, B, n_in)."""
@@ -129,10 +132,11 @@ class MLPCritic(Critic):
         h = self.layers[0](torch.cat([real, fake], 1))
         score = self._after_first(h)
         kinks = self._kinks(torch.lerp(h[:, n:], h[:, :n], share))
+        weights = [layer.weight.mT for layer in self._layers]
         gradient = self.out.weight.mT * kinks[-1]
-        for layer, kink in zip(self.layers[:0:-1], kinks[-2::-1], strict=True):
-            gradient = product(gradient, layer.weight.mT) * kink  # type: ignore[operator,union-attr]
-        gradient = product(gradient, self.layers[0].weight.mT)  # type: ignore[operator,union-attr]
+        for weight, kink in zip(weights[:0:-1], kinks[-2::-1], strict=True):
+            gradient = product(gradient, weight) * kink
+        gradient = product(gradient, weights[0])
         slope = torch.linalg.vector_norm(gradient, dim=-1)
         return Comparison(score[:, :n], score[:, n:], slope)
 
@@ -145,12 +149,10 @@ class MLPCritic(Critic):
             kinks.append(self._kink(h))
         return kinks
 
+    def _bend(self, h: Tensor) -> Tensor:
+        return functional.leaky_relu(h, self.leak) if self.leak else torch.relu(h)
+
     def _kink(self, h: Tensor) -> Tensor:
+        """Derivative of :meth:`_bend`."""
         on = (h > 0).to(h.dtype)
         return on + self.leak * (1 - on) if self.leak else on
-
-
-def _bend(leak: float) -> Callable[[Tensor], Tensor]:
-    if not leak:
-        return torch.relu
-    return lambda h: functional.leaky_relu(h, leak)
