@@ -1,4 +1,4 @@
-"""New rows out of a fitted latent model, and new masks where it has a law of them."""
+"""New rows out of a fitted model, and new masks where it has a law of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from halfseen.terms.mask import MaskTerm
 if TYPE_CHECKING:
     from halfseen.estimators.latent import LatentImputer
 
-__all__ = ["RowGenerator"]
+__all__ = ["RowGenerator", "latent_rows"]
 
 # Rows that are made at a time.
 ROWS = 4096
@@ -69,7 +69,7 @@ class RowGenerator:
         spec = self.codec_.spec
         values, masks = np.zeros((n_rows, 0)), np.ones((n_rows, 0), dtype=bool)
         if self._varying:
-            values, masks = _rows(self, n_rows, seed, noise=noise, masks=return_mask)
+            values, masks = self._new_rows(n_rows, seed, noise=noise, masks=return_mask)
         data = self.codec_.create(self._full(values))
         if not return_mask:
             return data
@@ -80,6 +80,12 @@ class RowGenerator:
         for constant, column in self._companions().items():
             seen[:, constant] = seen[:, column]
         return data, split_mask(self.codec_, seen) if isinstance(self.codec_, BlockCodec) else seen
+
+    def _new_rows(
+        self: Any, n_rows: int, seed: int, *, noise: bool, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values in data units and masks (n_rows, p) of the columns that vary."""
+        raise NotImplementedError
 
     def _companions(self: Any) -> dict[int, int]:
         """Columns that never vary, and columns of the same modality that are seen with them."""
@@ -108,10 +114,10 @@ class RowGenerator:
         return self.generate(n_rows, return_mask=True, random_state=random_state)[1]
 
 
-def _rows(
+def latent_rows(
     imputer: LatentImputer, n_rows: int, seed: int, *, noise: bool, masks: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values in data units and masks of the columns that vary."""
+    """Values in data units and masks of the columns that vary, out of a latent model."""
     generator = new_generator(seed, 5, imputer.device)
     parts = [
         _some_rows(imputer, min(ROWS, n_rows - start), generator, noise=noise, masks=masks)

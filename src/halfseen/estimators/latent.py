@@ -22,7 +22,8 @@ from halfseen.estimators.assemble import Design, make_model
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.floors import noise_floors
-from halfseen.estimators.generating import RowGenerator
+from halfseen.estimators.generating import RowGenerator, latent_rows
+from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.recipes import MIWAE, Recipe
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.search import choose_settings
@@ -234,7 +235,7 @@ class LatentImputer(RowGenerator, BaseImputer):
         coins = self.observation == "bernoulli"
         self.repeats_ = find_repeats(x, values, spec, "none" if coins else self.repeats)
         self.incomplete_ = np.isnan(values).any(0)
-        self.range_ = _seen_range(x, spec)
+        self.range_ = seen_range(x, spec)
         self._make(spec)
         self._train(x)
 
@@ -526,6 +527,11 @@ class LatentImputer(RowGenerator, BaseImputer):
         gap = np.where(missing, spread[:, expand.numeric_at].cpu().numpy(), 0.0)
         return beyond.sum(1) / count, np.sqrt((gap**2).sum(1) / count)
 
+    def _new_rows(
+        self, n_rows: int, seed: int, *, noise: bool, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return latent_rows(self, n_rows, seed, noise=noise, masks=masks)
+
     # ---- files --------------------------------------------------------------------------
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -566,16 +572,6 @@ class LatentImputer(RowGenerator, BaseImputer):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = False
         return tags
-
-
-def _seen_range(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest seen value of each column; pixels share theirs, as they do units."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanmin(x, 0), np.nanmax(x, 0)
-        for pixels in spec.images:
-            low[pixels], high[pixels] = np.nanmin(low[pixels]), np.nanmax(high[pixels])
-    return low, high
 
 
 def _warn_of_quality(table: Any) -> None:

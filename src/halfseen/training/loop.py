@@ -185,6 +185,8 @@ def train(
             TrainingWarning,
             stacklevel=2,
         )
+    finally:
+        run.all()
     if run.average is not None:
         run.average.restore()
     if config.restore_best and monitor is not None:
@@ -204,6 +206,7 @@ class _Run:
         n_members: int,
     ) -> None:
         self.phases, self.config, self.monitor = phases, config, monitor
+        self.learned = [(p, p.requires_grad) for p in module.parameters()]
         self.history = History()
         self.best = BestState(module, n_members)
         self.good = BestState(module, n_members)
@@ -245,6 +248,7 @@ class _Run:
     def round(self, step: int) -> None:
         """One round over the phases."""
         for phase, optimizer in zip(self.phases, self.optimizers, strict=True):
+            self.only(phase)
             base = (phase.lr or self.config.lr) * self.slowdown
             for group in optimizer.param_groups:
                 group["lr"] = base * rate(self.config, step)
@@ -253,6 +257,17 @@ class _Run:
         self.count += 1
         if self.average is not None:
             self.average.update()
+
+    def only(self, phase: Phase) -> None:
+        """Let gradients reach the parameters of one phase: those of others would be lost."""
+        mine = {id(p) for p in phase.parameters}
+        for p, learns in self.learned:
+            p.requires_grad_(learns and id(p) in mine)
+
+    def all(self) -> None:
+        """Let gradients reach what they reached before training."""
+        for p, learns in self.learned:
+            p.requires_grad_(learns)
 
     def step(self, phase: Phase, optimizer: torch.optim.Optimizer) -> None:
         """One step: the only call of backward in the package."""

@@ -1,0 +1,88 @@
+"""Batches and noise for adversarial models, from a table that lies on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from halfseen.core.noise import Noise
+
+__all__ = ["Dealer", "Held"]
+
+
+@dataclass
+class Dealer:
+    """Deals incomplete rows, masks and noise.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, F)
+        Features, 0 where missing.
+    masks : Tensor of shape (n, U)
+        Which mask units are observed.
+    batch_size, n_members : int
+        B and M.
+    generator : torch.Generator
+        Source of everything that is dealt.
+    """
+
+    x: Tensor
+    masks: Tensor
+    batch_size: int
+    n_members: int
+    generator: torch.Generator
+    order: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.batch_size, len(self.masks))
+        self.order = torch.empty(0, dtype=torch.long, device=self.masks.device)
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """The next rows (B, F) and their masks (B, U): permutations, one after the other."""
+        if len(self.order) < self.batch_size:
+            self.order = torch.randperm(
+                len(self.masks), generator=self.generator, device=self.masks.device
+            )
+        index, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
+        return self.x[index], self.masks[index]
+
+    def some_masks(self) -> Tensor:
+        """Masks (B, U) of rows at random."""
+        at = torch.randint(
+            len(self.masks), (self.batch_size,), generator=self.generator, device=self.masks.device
+        )
+        return self.masks[at]
+
+    def noise(self) -> Noise:
+        """A source of noise of shape (M, B, ...)."""
+        return Noise(self.generator, (self.n_members, self.batch_size))
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows that training does not see, by which it is watched.
+
+    Parameters
+    ----------
+    x : Tensor of shape (h, F)
+        Features, 0 where missing.
+    masks : Tensor of shape (h, U)
+        What was observed.
+    shown : Tensor of shape (h, U)
+        Less than that: what a completion is made from.
+    """
+
+    x: Tensor
+    masks: Tensor
+    shown: Tensor
+
+    @classmethod
+    def from_rows(cls, x: Tensor, masks: Tensor, generator: torch.Generator) -> Held:
+        """Hide what the mask of another row hides, or half of the cells where that is none."""
+        at = torch.randperm(len(masks), generator=generator, device=masks.device)
+        other = masks[at]
+        coins = torch.rand(masks.shape, generator=generator, device=masks.device)
+        hides = ((1 - other) * masks).sum(1, keepdim=True) > 0
+        return cls(x, masks, masks * torch.where(hides, other, (coins < 0.5).to(masks.dtype)))

@@ -1,0 +1,357 @@
+"""What MisGAN and AmbientGAN share: settings, networks, generated rows, imputers for new masks."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from halfseen.core.noise import Noise, new_generator
+from halfseen.core.spec import DataSpec
+from halfseen.errors import SettingError
+from halfseen.estimators.adversarial import AdversarialImputer
+from halfseen.estimators.adversarial_networks import GAN_NETWORKS, IMPUTER_NETWORKS
+from halfseen.estimators.base import store
+from halfseen.estimators.blanks import blank, blank_modalities
+from halfseen.estimators.dealing import Dealer, Held
+from halfseen.estimators.generating import ROWS, RowGenerator
+from halfseen.estimators.masked_game import MaskedGame, Stakes
+from halfseen.estimators.masked_monitors import MONITORS, MaskedMonitor
+from halfseen.estimators.players import CellImputer, MaskTable, PictureMasks, RowMaker
+from halfseen.mechanisms.images import ImageMask
+from halfseen.nn.critics import Critic
+from halfseen.nn.outputs import CellOutput
+from halfseen.tables.blocks import BlockCodec
+
+__all__ = ["MaskedImputer"]
+
+SHARED = """imputer : {"joint", "standalone", "none"}
+        How the imputer learns: together with rows and masks (Eq. 9 and 10), afterwards from a
+        generator that stays as it is (Eq. 9), or not at all. :meth:`adapt` makes one for other
+        masks (Eq. 11).
+    network : {"mlp", "conv"}
+        Of generators and critics; convolutions are for images.
+    imputer_network : {"mlp", "unet"}
+        Of the imputer.
+    n_latent : int
+        Numbers of standard normal noise behind a row, and behind a mask.
+    hidden, critic_hidden : sequence of int or None
+        Hidden widths of generators and of critics, or channels of convolutions, the widest last;
+        None takes (256, 512) and (512, 256, 128) for images, (128, 128) for tables, and the
+        published channels.
+    imputer_hidden : sequence of int or None
+        Hidden widths of the imputer, or channels of the U-Net's first level and its depth; None
+        takes (500, 500) for images, (128, 128) for tables, and (64, 5).
+    imputer_sees_mask : bool
+        Whether the imputer sees the mask beside the row; published ones see noise in the holes.
+    fill : float
+        What hides a missing cell from the critic, tau: in standard deviations from the mean of a
+        column, or where a picture's seen pixels span [0, 1].
+    gumbel_temperature : float
+        Of categories.
+    gradient_penalty : float
+        Its weight.
+    beta : float
+        Weight of the completions' critic for generated rows, with ``imputer="joint"``.
+    reconstruction : float
+        Weight of the squared error of what the imputer says of seen cells.
+    n_critic : int
+        Steps of critics for one of the others.
+    skewed : bool
+        Whether strongly skewed columns are bent before they are scaled to [0, 1].
+    n_members : int
+        Independent games, played at once; answers come from all.
+    decision : {"mean", "draw"}
+        Whether ``transform`` gives the mean over draws, or one draw.
+    n_draws_predict : int
+        Draws behind a mean, per member.
+    monitor : {"sliced-wasserstein", "critic-gap", "none"}
+        By which the best state is chosen: the distance of generated and completed rows from
+        held-out ones where these were seen, what the critic says of them, or the last state.
+    validation_fraction : float
+        Share of the rows that is held out for that.
+    max_steps, imputer_steps : int or None
+        Rounds, each of ``n_critic`` steps of critics and one of the others; None chooses from the
+        number of rows, and for a standalone imputer as many again.
+    batch_size : int
+        Rows in each step.
+    lr, imputer_lr : float
+        Learning rates.
+    schedule : {"constant", "cosine", "one-cycle"}
+        How they move.
+    betas : pair of float
+        Adam's moment decays.
+    average : float
+        Decay of a moving average of the parameters, 0 for none.
+    clip_norm, time_budget
+        Largest gradient norm; seconds after which training stops.
+    kinds : mapping or None
+        Kinds of columns where the inferred ones are wrong.
+    keep_empty_features : bool
+        Whether columns without any observed value are kept (filled with 0) or refused.
+    random_state : int, RandomState, Generator or None
+        Same seed, same answer.
+    device : str
+        Where tensors live.
+    verbose : bool
+        Whether a progress bar is drawn on a terminal."""
+
+
+class MaskedImputer(RowGenerator, AdversarialImputer):
+    """Base of the models whose critic sees generated rows behind masks.
+
+    A method says where masks come from; its docstring takes the shared settings in place of
+    ``{shared}``.
+    """
+
+    game_: MaskedGame
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Write the shared settings into the docstring."""
+        super().__init_subclass__(**keywords)
+        cls.__doc__ = (cls.__doc__ or "").replace("{shared}", SHARED)
+
+    def __init__(
+        self,
+        *,
+        imputer: Literal["joint", "standalone", "none"] = "joint",
+        network: Literal["mlp", "conv"] = "mlp",
+        imputer_network: Literal["mlp", "unet"] = "mlp",
+        n_latent: int = 128,
+        hidden: Sequence[int] | None = None,
+        critic_hidden: Sequence[int] | None = None,
+        imputer_hidden: Sequence[int] | None = None,
+        imputer_sees_mask: bool = True,
+        fill: float = 0.0,
+        gumbel_temperature: float = 0.5,
+        gradient_penalty: float = 10.0,
+        beta: float = 0.1,
+        reconstruction: float = 0.0,
+        n_critic: int = 3,
+        skewed: bool = False,
+        n_members: int = 1,
+        decision: Literal["mean", "draw"] = "mean",
+        n_draws_predict: int = 20,
+        monitor: Literal["sliced-wasserstein", "critic-gap", "none"] = "sliced-wasserstein",
+        validation_fraction: float = 0.1,
+        max_steps: int | None = None,
+        imputer_steps: int | None = None,
+        batch_size: int = 64,
+        lr: float = 5e-4,
+        imputer_lr: float = 5e-4,
+        schedule: Literal["constant", "cosine", "one-cycle"] = "constant",
+        betas: tuple[float, float] = (0.5, 0.9),
+        average: float = 0.0,
+        clip_norm: float | None = None,
+        time_budget: float | None = None,
+        kinds: Mapping[str, Any] | None = None,
+        keep_empty_features: bool = False,
+        random_state: Any = None,
+        device: str = "cpu",
+        verbose: bool = False,
+    ) -> None:
+        store(self, locals())
+
+    # ---- what a method says -------------------------------------------------------------
+
+    @abstractmethod
+    def _masks(self, masks: Tensor, generator: torch.Generator) -> tuple[nn.Module, Critic | None]:
+        """Where masks come from, given those of the table (n, U), and their critic."""
+
+    def _stakes(self) -> Stakes:
+        """Weights of the losses."""
+        return Stakes(
+            fill=self.fill,
+            penalty=self.gradient_penalty,
+            beta=self.beta,
+            reconstruction=self.reconstruction,
+            n_critic=self.n_critic,
+            lr=self.lr,
+            imputer_lr=self.imputer_lr,
+            betas=tuple(self.betas),
+        )
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        words: dict[str, tuple[str, ...]] = {
+            "imputer": ("joint", "standalone", "none"),
+            "network": tuple(GAN_NETWORKS),
+            "imputer_network": tuple(IMPUTER_NETWORKS),
+            "monitor": (*MONITORS, "none"),
+        }
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(
+                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
+                )
+        for name in ("n_latent", "n_critic"):
+            size = getattr(self, name)
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise SettingError(f"Got {name}={size!r}. Expected a positive whole number.")
+
+    def _make_game(self, spec: DataSpec, masks: Tensor, generator: torch.Generator) -> MaskedGame:
+        build, (low, high) = GAN_NETWORKS[self.network], self.range_
+        output = CellOutput(spec, low, high, self.gumbel_temperature)
+        network = build.generator(self, self.n_latent, spec.n_features, spec.shape, generator)
+        rows = RowMaker(network, self.n_latent, output)
+        source, mask_critic = self._masks(masks, generator)
+        data_critic = build.critic(self, spec.n_features, spec.shape, generator)
+        imputer, imputer_critic = None, None
+        if self.imputer != "none":
+            made = IMPUTER_NETWORKS[self.imputer_network](self, spec, generator)
+            imputer = CellImputer(made, output, sees_mask=self.imputer_sees_mask)
+            imputer_critic = build.critic(self, spec.n_features, spec.shape, generator)
+        return MaskedGame(
+            rows,
+            source,
+            data_critic,
+            mask_critic,
+            imputer,
+            imputer_critic,
+            self.mask_units_,
+            self._stakes(),
+        )
+
+    def _learn(self, dealer: Dealer, held: Held | None) -> None:
+        game, steps = self.game_, self._steps(len(dealer.masks))
+        joint = self.imputer == "joint"
+        phases = game.generation(dealer, joint=joint)
+        if joint:
+            phases += game.imputation(dealer)
+        monitor = self._monitor("both" if joint else "rows", held)
+        self._play("joint" if joint else "rows", phases, monitor, steps)
+        if self.imputer == "standalone":
+            more = steps if self.imputer_steps is None else self.imputer_steps
+            self._play(
+                "imputer", game.imputation(dealer), self._monitor("completions", held), more
+            )
+
+    def _monitor(self, what: str, held: Held | None) -> Any:
+        if held is None or self.monitor == "none":
+            return None
+        watched = MaskedMonitor(self.game_, held, self.n_members, self.seed_)
+        score = MONITORS[self.monitor][what]
+        return lambda: score(watched)
+
+    def adapt(self, masks: Any, *, max_steps: int | None = None, random_state: Any = None) -> Self:
+        """An imputer for another law of masks, from the generator alone (Eq. 11).
+
+        It learns to complete generated rows, and needs no data.
+
+        Parameters
+        ----------
+        masks : bool array of shape (m, p), images of shape (m, c, h, w), or ImageMask
+            Masks to expect, True where a cell is seen; or a law of holes in pictures.
+        max_steps : int or None, default=None
+            Rounds; None takes those of the fit.
+        random_state : int, optional
+            Seed; by default that of the fit.
+
+        Returns
+        -------
+        Self
+            A fitted copy with another imputer; this estimator is unchanged.
+
+        Raises
+        ------
+        SettingError
+            When there is no imputer to teach, or the masks do not fit the data.
+        """
+        check_is_fitted(self, "codec_")
+        if self.imputer == "none":
+            raise SettingError(
+                "Got adapt() of a model with imputer='none'. Expected 'joint' or 'standalone'."
+            )
+        other = copy.deepcopy(self)
+        if not other._varying:
+            return other
+        other.seed_ = self.seed_ if random_state is None else int(random_state)
+        source = other._mask_law(masks).to(other.device)
+        none = torch.empty(0, 0, device=other.device)
+        bank = none.new_zeros(other.batch_size, other.mask_units_.n_units)
+        generator = new_generator(other.seed_, 9, other.device)
+        dealer = Dealer(none, bank, other.batch_size, other.n_members, generator)
+        fresh = other._make_game(other.units_.spec, bank, new_generator(other.seed_, 10))
+        other.game_.imputer, other.game_.imputer_critic = fresh.imputer, fresh.imputer_critic
+        other.game_.to(other.device, torch.float32).requires_grad_(True)
+        steps = self.n_iter_ if max_steps is None else max_steps
+        other._play("adapt", other.game_.imputation(dealer, source), None, steps)
+        other.game_.requires_grad_(False).eval()
+        return other
+
+    def _mask_law(self, masks: Any) -> Any:
+        """Masks that a user gives, as a source of masks of units."""
+        if isinstance(masks, ImageMask):
+            return PictureMasks(masks, self.mask_units_.grid)
+        given = np.asarray(masks)
+        p = self.codec_.spec.n_columns
+        if given.ndim < 2 or given[0].size != p or not len(given):
+            raise SettingError(
+                f"Got masks of shape {given.shape}. Expected (m, ...) with {p} cells each, True "
+                "where a cell is seen, or a law such as BlockMask(rate=0.5)."
+            )
+        columns = torch.as_tensor(given.reshape(len(given), p)[:, self._varying] > 0.5)
+        return MaskTable(self.mask_units_.of_columns(columns.float().to(self.device)))
+
+    # ---- answering ----------------------------------------------------------------------
+
+    def _completer(self) -> CellImputer:
+        if self.game_.imputer is None:
+            raise SettingError(
+                f"Got a {type(self).__name__} with imputer='none', which generates rows and "
+                "completes none. Expected imputer='joint' or 'standalone'."
+            )
+        return self.game_.imputer
+
+    @torch.no_grad()
+    def _new_rows(
+        self, n_rows: int, seed: int, *, noise: bool, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        generator, parts = new_generator(seed, 5, self.device), []
+        for start in range(0, n_rows, ROWS):
+            n = min(ROWS, n_rows - start)
+            source = Noise(generator, (self.n_members, -(-n // self.n_members)))
+            x = self.game_.rows(source, hard=True)
+            # The relaxed mask is the chance that a cell is seen.
+            coins = self._coins(self.game_.masks(source, x), source)
+            parts.append((_by_row(self._natural(x), n), _by_row(coins, n)))
+        values, seen = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        return self.units_.finish(values), seen > 0.5
+
+    def _coins(self, made: Tensor, source: Noise) -> Tensor:
+        return self.mask_units_.to_columns((source.uniform(made.shape[-1]) < made).float())
+
+    def generate_incomplete(self, n_rows: int = 1, random_state: Any = None) -> Any:
+        """New rows with holes, of the kind that the table has.
+
+        Parameters
+        ----------
+        n_rows : int, default=1
+            How many.
+        random_state : int, optional
+            Seed of the rows; by default that of the fit.
+
+        Returns
+        -------
+        same as the data of fit
+            Rows of :meth:`generate` without the cells that their masks hide.
+        """
+        data, seen = self.generate(n_rows, return_mask=True, random_state=random_state)
+        if isinstance(self.codec_, BlockCodec):
+            holes = ~np.concatenate([np.asarray(m).reshape(n_rows, -1) for m in seen.values()], 1)
+            return blank_modalities(self.codec_, data, holes)
+        shape = (n_rows, *self.codec_.spec.shape) if self.codec_.spec.shape else seen.shape
+        return blank(data, ~seen.reshape(shape))
+
+
+def _by_row(x: Tensor, n_rows: int) -> Tensor:
+    """Rows (M, B, c) of all members, interleaved: (n_rows, c)."""
+    return x.transpose(0, 1).flatten(0, 1)[:n_rows]

@@ -1,0 +1,100 @@
+"""What MisGAN is watched by: how far its rows are from held-out ones, where these were observed.
+
+The losses of the players say nothing about convergence. Generated rows are hidden by the masks of
+held-out rows, and compared with these; rows are completed from less than was seen, and compared
+where they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from halfseen.core.noise import Noise, new_generator
+from halfseen.core.sliced import random_directions, sliced_wasserstein_tensors
+from halfseen.estimators.dealing import Held
+from halfseen.estimators.masked_game import MaskedGame
+from halfseen.nn.critics import Critic
+
+__all__ = ["MONITORS", "MaskedMonitor"]
+
+N_DIRECTIONS = 256
+
+
+class MaskedMonitor:
+    """Scores of generated and of completed rows; higher is better, one for each member.
+
+    Parameters
+    ----------
+    game : MaskedGame
+        The players.
+    held : Held
+        Rows that training does not see.
+    n_members, seed : int
+        M, and where the noise comes from: the same at every check.
+    """
+
+    def __init__(self, game: MaskedGame, held: Held, n_members: int, seed: int) -> None:
+        self.game, self.held, self.n_members, self.seed = game, held, n_members, seed
+        generator = new_generator(seed, 7, held.x.device)
+        self.along = random_directions(held.x.shape[1], N_DIRECTIONS, generator)
+
+    def _noise(self) -> Noise:
+        generator = new_generator(self.seed, 8, self.held.x.device)
+        return Noise(generator, (self.n_members, len(self.held.masks)))
+
+    def _hidden(self, x: Tensor) -> Tensor:
+        return self.game.hidden(x, self.held.masks)
+
+    def _distances(self, fake: Tensor) -> Tensor:
+        real = self._hidden(self.held.x)
+        members = [sliced_wasserstein_tensors(f, real, self.along) for f in self._hidden(fake)]
+        return torch.stack(members)
+
+    @torch.no_grad()
+    def generation(self) -> Tensor:
+        """Minus the sliced Wasserstein distance of generated rows, hidden like held-out ones."""
+        return -self._distances(self.game.eval().rows(self._noise(), hard=True))
+
+    @torch.no_grad()
+    def completion(self) -> Tensor:
+        """Minus that of rows completed from less than was seen."""
+        game, held = self.game.eval(), self.held
+        assert game.imputer is not None
+        s = game.units.spread(held.shown)
+        return -self._distances(game.imputer.complete(held.x, s, self._noise(), hard=True))
+
+    def both(self) -> Tensor:
+        """Their sum."""
+        return self.generation() + self.completion()
+
+    @torch.no_grad()
+    def critic_gap(self) -> Tensor:
+        """Minus what the rows' critic says of held-out rows more than of generated ones."""
+        game = self.game.eval()
+        return -_gap(
+            game.data_critic,
+            self._hidden(self.held.x),
+            self._hidden(game.rows(self._noise(), hard=True)),
+        )
+
+
+def _gap(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    return (critic(real.expand_as(fake)) - critic(fake)).mean(-1).abs()
+
+
+#: Names of monitors, and what each looks at while rows, completions, or both are learned.
+MONITORS: dict[str, dict[str, Callable[[MaskedMonitor], Tensor]]] = {
+    "sliced-wasserstein": {
+        "rows": MaskedMonitor.generation,
+        "completions": MaskedMonitor.completion,
+        "both": MaskedMonitor.both,
+    },
+    "critic-gap": {
+        "rows": MaskedMonitor.critic_gap,
+        "completions": MaskedMonitor.completion,
+        "both": MaskedMonitor.critic_gap,
+    },
+}
