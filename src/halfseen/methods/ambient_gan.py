@@ -63,7 +63,7 @@ class AmbientGAN(MaskedImputer):
             "critic_hidden": (8,),
             "imputer_hidden": (8,),
             "n_critic": 2,
-            "n_draws_predict": 3,
+            "n_draws_predict": 100,
         },
     )
 

@@ -82,7 +82,7 @@ class MisGAN(MaskedImputer):
             "critic_hidden": (8,),
             "imputer_hidden": (8,),
             "n_critic": 2,
-            "n_draws_predict": 3,
+            "n_draws_predict": 100,
         },
     )
 
