@@ -52,6 +52,9 @@ def test_rank_and_ridge_are_chosen_by_held_out_cells():
     for rank, ridge in ((1, None), (12, 0.015), (3, 1.0)):
         other = MatrixFactorizationImputer(rank=rank, ridge=ridge, random_state=0)
         assert error(other.fit_transform(holed), full, holed) > 1.02 * chosen
+    weak = MatrixFactorizationImputer(ridge=0.02, random_state=0).fit(holed)
+    assert (weak.rank_, weak.ridge_) == (3, 0.02)
+    assert {candidate["ridge"] for candidate in weak.choice_} == {0.02}
     given = MatrixFactorizationImputer(rank=3, ridge=imputer.ridge_, random_state=0).fit(holed)
     assert given.choice_ == []
     assert error(given.transform(holed), imputer.transform(holed), holed) < 0.01

@@ -12,17 +12,26 @@ ridge regression on its seen cells; all of them are one batch of small systems.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-__all__ = ["LowRank", "Path", "descend", "fit_low_rank", "noise_level", "random_start"]
+__all__ = [
+    "STOPS",
+    "LowRank",
+    "Path",
+    "descend",
+    "fit_low_rank",
+    "noise_level",
+    "random_start",
+]
 
 # Numbers in the systems of one chunk of rows.
 CHUNK_FLOATS = 2**23
-# Stops on the way to a weak penalty need not be exact.
+# Stops on the way to a weak penalty, in units of the noise level; they need not be exact.
+STOPS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
 STOP_SWEEPS, STOP_TOLERANCE = 20, 1e-3
 
 
@@ -188,11 +197,12 @@ def fit_low_rank(
 
 
 def descend(
-    x: Tensor, s: Tensor, rank: int, ridges: Iterable[float], generator: torch.Generator
+    x: Tensor, s: Tensor, rank: int, ridges: Sequence[float], generator: torch.Generator
 ) -> Iterator[LowRank]:
     """Fit under ever weaker penalties, each from the answer before.
 
-    From anywhere else, a weak penalty often ends in a poor minimum where cells are few.
+    The way begins at a strong penalty and has stops of its own in front of the first that is
+    asked for: from anywhere else, a weak one often ends in a poor minimum where cells are few.
 
     Parameters
     ----------
@@ -200,8 +210,8 @@ def descend(
         Cells, 0 where missing, and the mask, 1 = seen.
     rank : int
         Number of factors.
-    ridges : iterable of float
-        Penalties in units of :func:`noise_level`, in falling order; 1 or more to begin with.
+    ridges : sequence of float
+        Penalties in units of :func:`noise_level`, in falling order.
     generator : torch.Generator
         Where the first loadings come from, and those that wake factors.
 
@@ -211,14 +221,15 @@ def descend(
         One model for each ridge; nearly a minimum, not quite.
     """
     model, level = random_start(x, s, rank, generator), noise_level(s)
-    for ridge in ridges:
+    for ridge in (*(stop for stop in STOPS if stop > ridges[0]), *ridges):
         # A factor that a strong penalty has shrunk to zero would stay there.
         noise = random_start(x, s, rank, generator).loadings
         model = replace(model, loadings=model.loadings + 0.1 * noise)
         model, _ = fit_low_rank(
             x, s, model, ridge * level, max_iter=STOP_SWEEPS, tol=STOP_TOLERANCE
         )
-        yield model
+        if ridge in ridges:
+            yield model
 
 
 def _sweep(model: LowRank, x: Tensor, s: Tensor) -> tuple[LowRank, float]:

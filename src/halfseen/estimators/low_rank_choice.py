@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from halfseen.core.features import Features
-from halfseen.estimators.low_rank import LowRank, descend
+from halfseen.estimators.low_rank import STOPS, LowRank, descend
 
 __all__ = ["RANKS", "RIDGES", "Candidate", "choose_low_rank", "hold_out"]
 
 RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-RIDGES = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
+RIDGES = STOPS
 
 # Held-out cells that a decision should rest on, and the most splits that are made for them.
 ENOUGH_CELLS, MOST_SPLITS = 400, 5

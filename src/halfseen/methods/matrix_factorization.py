@@ -17,13 +17,7 @@ from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer, store
 from halfseen.estimators.card import MethodCard
-from halfseen.estimators.low_rank import (
-    LowRank,
-    descend,
-    fit_low_rank,
-    noise_level,
-    random_start,
-)
+from halfseen.estimators.low_rank import LowRank, descend, fit_low_rank, noise_level
 from halfseen.estimators.low_rank_choice import (
     RANKS,
     RIDGES,
@@ -201,7 +195,8 @@ class MatrixFactorizationImputer(BaseImputer):
     def _train(self, rows: Rows, start: LowRank | None) -> None:
         x, s = self._features(rows)
         if start is None:
-            start = self._start(x, s)
+            generator = new_generator(self.seed_, 1)
+            start = next(descend(x, s, self.rank_, (self.ridge_,), generator))
         with progress(type(self).__name__, self.verbose) as watcher:
             self.model_, path = fit_low_rank(
                 x,
@@ -214,14 +209,6 @@ class MatrixFactorizationImputer(BaseImputer):
             )
         self.objective_ = path.objective
         self.n_iter_ = len(path.objective)
-
-    def _start(self, x: Tensor, s: Tensor) -> LowRank:
-        """What stronger ridges lead to; random loadings, where there is no stronger one."""
-        generator = new_generator(self.seed_, 1)
-        stronger = [ridge for ridge in RIDGES if ridge > self.ridge_]
-        if not stronger:
-            return random_start(x, s, self.rank_, generator)
-        return list(descend(x, s, self.rank_, stronger, generator))[-1]
 
     # ---- answering ----------------------------------------------------------------------
 
