@@ -51,7 +51,7 @@ def test_the_rank_of_simulated_data_is_found(rank):
     assert best.rank == rank
     assert best.error == pytest.approx(0.1, rel=0.2)
     assert best.model.rank == rank
-    assert max(candidate.rank for candidate in tried) < 16
+    assert max(candidate.rank for candidate in tried) < 24
 
 
 def test_pure_noise_is_shrunk_to_means():

@@ -19,7 +19,7 @@ RIDGES = STOPS
 # Held-out cells that a decision should rest on, and the most splits that are made for them.
 ENOUGH_CELLS, MOST_SPLITS = 400, 5
 # A larger rank must lower the error by this share, and gets this many chances.
-WORTH, CHANCES = 0.002, 2
+WORTH, CHANCES = 0.002, 3
 
 # Cells that are shown, their mask, and that of the held-out cells, (n, F) each.
 Split = tuple[Tensor, Tensor, Tensor]

@@ -29,8 +29,8 @@ from halfseen.training.progress import progress
 
 __all__ = ["MatrixFactorizationImputer"]
 
-# Rows by which rank and ridge are chosen, and rows that are completed at a time.
-CHOICE_ROWS, CHUNK_ROWS = 5000, 4096
+# Cells, seen or not, by which rank and ridge are chosen, and rows that are completed at a time.
+CHOICE_CELLS, CHUNK_ROWS = 2**22, 4096
 
 
 class MatrixFactorizationImputer(BaseImputer):
@@ -90,7 +90,7 @@ class MatrixFactorizationImputer(BaseImputer):
     paper), so its penalty is no ratio of variances and the model has no predictive law:
     :meth:`sample` gives equal tables. Columns of a kind with a curved change of units
     (``positive``, ``count``, ``bounded``) are completed on that scale, which is nearer to a
-    median than to a mean. Beyond 5000 rows, rank and ridge are chosen on a random 5000.
+    median than to a mean. Beyond four million cells, some of the rows choose rank and ridge.
 
     References
     ----------
@@ -178,7 +178,8 @@ class MatrixFactorizationImputer(BaseImputer):
         if len(ranks) == len(ridges) == 1:
             return None
         generator = new_generator(self.seed_, 0)
-        some = rows.part(torch.randperm(len(rows), generator=generator)[:CHOICE_ROWS])
+        n_some = max(1, CHOICE_CELLS // self._expand.spec.n_features)
+        some = rows.part(torch.randperm(len(rows), generator=generator)[:n_some])
         hidden = hold_out(some.s, self._expand, self.validation_fraction, generator)
         if not hidden:
             return None
