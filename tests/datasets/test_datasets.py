@@ -65,9 +65,12 @@ def test_files_of_publishers_are_read_into_our_columns(monkeypatch):
         "zoo/zoo.data": "bear,1,0,0,1,0,0,1,1,1,1,0,0,4,0,0,1,1\nseal," + "0," * 16 + "4\n",
         "mushroom/agaricus-lepiota.data": "p," + ",".join("abcdefghijklmnopqrstuv") + "\n",
         "glass/glass.data": "1,1.52,13.6,4.5,1.1,71.8,0.06,8.75,0,0,7\n",
+        "letter-recognition/letter-recognition.data": "T,2,8,3,5,1,8,13,0,6,6,10,8,0,8,0,8\n",
+        "spambase/spambase.data": "0.5," + "0," * 56 + "1\n" + "0," * 57 + "0\n",
     }
     monkeypatch.setattr(uci, "_text", texts.__getitem__)
-    tables = {name: UCI[name].fetch() for name in ("phishing_website", "zoo", "mushroom", "glass")}
+    names = ("phishing_website", "zoo", "mushroom", "glass", "letter", "spambase")
+    tables = {name: UCI[name].fetch() for name in names}
     for name, table in tables.items():
         assert list(table.columns) == list(UCI[name].columns)
     row = tables["phishing_website"].iloc[0]
@@ -80,6 +83,27 @@ def test_files_of_publishers_are_read_into_our_columns(monkeypatch):
         "p",
     ]
     assert tables["glass"][["RI", "type"]].iloc[0].tolist() == [1.52, 7]
+    assert tables["letter"][["x_box", "yegvx", "letter"]].iloc[0].tolist() == [2, 8, "T"]
+    assert tables["spambase"]["type"].tolist() == ["spam", "nonspam"]
+    assert tables["spambase"]["make"].tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_rows", "n_features", "first"),
+    [
+        ("letter", 20000, 16, [2, 8, 3, 5, 1]),
+        ("spambase", 4601, 57, [0.0, 0.64, 0.64, 0.0, 0.32]),
+        ("default_credit_card", 30000, 23, [20000, 2, 2, 1, 24]),
+        ("breast_cancer_diagnostic", 569, 30, [17.99, 10.38, 122.8, 1001.0, 0.1184]),
+    ],
+)
+def test_the_tables_of_gain_are_complete_numbers_beside_their_target(
+    shared_data, name, n_rows, n_features, first
+):
+    features = datasets.load_uci(name, shared_data).drop(columns=UCI[name].target)
+    assert features.shape == (n_rows, n_features)
+    assert np.isfinite(features.to_numpy(float)).all()
+    assert features.iloc[0, :5].tolist() == first
 
 
 def test_every_source_has_as_many_names_as_columns():

@@ -149,6 +149,17 @@ def _glass() -> pd.DataFrame:
     return _archive("glass/glass.data", ("Id", *_GLASS))().drop(columns="Id")
 
 
+def _letter() -> pd.DataFrame:
+    columns = ("letter", *_LETTER[:-1])
+    return _archive("letter-recognition/letter-recognition.data", columns)()[list(_LETTER)]
+
+
+def _spambase() -> pd.DataFrame:
+    """The publisher writes 1 for spam."""
+    table = _archive("spambase/spambase.data", _SPAM)()
+    return table.assign(type=["spam" if mark else "nonspam" for mark in table["type"]])
+
+
 def _openml(data_id: int, columns: tuple[str, ...]) -> Callable[[], pd.DataFrame]:
     """Read a table of OpenML whose columns are in our order under other names."""
 
@@ -194,6 +205,26 @@ _BREAST = (
     "diagnosis",
 )
 _GLASS = ("RI", "Na", "Mg", "Al", "Si", "K", "Ca", "Ba", "Fe", "type")
+_LETTER = (
+    "x_box", "y_box", "width", "high", "onpix", "x_bar", "y_bar", "x2bar", "y2bar", "xybar",
+    "x2ybr", "xy2br", "x_ege", "xegvy", "y_ege", "yegvx", "letter",
+)  # fmt: skip
+_SPAM = (
+    "make", "address", "all", "num3d", "our", "over", "remove", "internet", "order", "mail",
+    "receive", "will", "people", "report", "addresses", "free", "business", "email", "you",
+    "credit", "your", "font", "num000", "money", "hp", "hpl", "george", "num650", "lab", "labs",
+    "telnet", "num857", "data", "num415", "num85", "technology", "num1999", "parts", "pm",
+    "direct", "cs", "meeting", "original", "project", "re", "edu", "table", "conference",
+    "charSemicolon", "charRoundbracket", "charSquarebracket", "charExclamation", "charDollar",
+    "charHash", "capitalAve", "capitalLong", "capitalTotal", "type",
+)  # fmt: skip
+_CREDIT = (
+    "LIMIT_BAL", "SEX", "EDUCATION", "MARRIAGE", "AGE",
+    *(f"PAY_{month}" for month in (0, 2, 3, 4, 5, 6)),
+    *(f"BILL_AMT{month}" for month in range(1, 7)),
+    *(f"PAY_AMT{month}" for month in range(1, 7)),
+    "default_payment_next_month",
+)  # fmt: skip
 _MUSHROOM = (
     "cap_shape", "cap_surface", "cap_color", "bruises", "odor", "gill_attachment",
     "gill_spacing", "gill_size", "gill_color", "stalk_shape", "stalk_root",
@@ -254,6 +285,19 @@ UCI: dict[str, Source] = {
         "(Diagnostic); CC BY 4.0",
     ),
     "glass": Source(_GLASS, 214, _glass, "German (1987), Glass Identification; CC BY 4.0"),
+    "letter": Source(_LETTER, 20000, _letter, "Slate (1991), Letter Recognition; CC BY 4.0"),
+    "spambase": Source(
+        _SPAM,
+        4601,
+        _spambase,
+        "Hopkins, Reeber, Forman and Suermondt (1999), Spambase; CC BY 4.0",
+    ),
+    "default_credit_card": Source(
+        _CREDIT,
+        30000,
+        _openml(42477, _CREDIT),
+        "Yeh (2009), Default of Credit Card Clients; CC BY 4.0",
+    ),
     "mushroom": Source(_MUSHROOM, 8124, _mushroom, "Mushroom (1987); CC BY 4.0"),
     "phishing_website": Source(
         _PHISHING,
