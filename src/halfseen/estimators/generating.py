@@ -62,24 +62,29 @@ class RowGenerator:
             When ``n_rows`` is no positive whole number, or masks are asked of a model without
             a law of them.
         """
+        data, seen = self._generated(n_rows, random_state, noise=noise, masks=return_mask)
+        if not return_mask:
+            return data
+        return data, split_mask(self.codec_, seen) if isinstance(self.codec_, BlockCodec) else seen
+
+    def _generated(
+        self: Any, n_rows: int, random_state: Any, *, noise: bool, masks: bool
+    ) -> tuple[Any, np.ndarray]:
+        """New rows in the container of fit, and the mask (n_rows, p) of all columns."""
         check_is_fitted(self, "codec_")
         if not isinstance(n_rows, (int, np.integer)) or n_rows < 1:
             raise SettingError(f"Got n_rows={n_rows!r}. Expected a positive whole number.")
         seed = self.seed_ if random_state is None else seed_from(random_state)
-        spec = self.codec_.spec
-        values, masks = np.zeros((n_rows, 0)), np.ones((n_rows, 0), dtype=bool)
+        values, varying = np.zeros((n_rows, 0)), np.ones((n_rows, 0), dtype=bool)
         if self._varying:
-            values, masks = self._new_rows(n_rows, seed, noise=noise, masks=return_mask)
-        data = self.codec_.create(self._full(values))
-        if not return_mask:
-            return data
+            values, varying = self._new_rows(n_rows, seed, noise=noise, masks=masks)
         # Columns that never vary are not modelled: they go with their modality, or alone.
-        u = np.random.default_rng([seed, 6]).random((n_rows, spec.n_columns))
+        u = np.random.default_rng([seed, 6]).random((n_rows, self.codec_.spec.n_columns))
         seen = u >= self.missing_share_
-        seen[:, self._varying] = masks
+        seen[:, self._varying] = varying
         for constant, column in self._companions().items():
             seen[:, constant] = seen[:, column]
-        return data, split_mask(self.codec_, seen) if isinstance(self.codec_, BlockCodec) else seen
+        return self.codec_.create(self._full(values)), seen
 
     def _new_rows(
         self: Any, n_rows: int, seed: int, *, noise: bool, masks: bool

@@ -119,10 +119,18 @@ class MaskedGame(nn.Module):
             phases.append(self._phase("masks", [self.masks], lambda: self._masks(dealer)))
         return phases
 
-    def imputation(self, dealer: Dealer, masks: MaskSource | None = None) -> list[Phase]:
-        """Phases of the imputer; with ``masks`` it learns to complete generated rows (Eq. 11)."""
+    def imputation(
+        self, dealer: Dealer, masks: MaskSource | None = None, *, joint: bool = False
+    ) -> list[Phase]:
+        """Phases of the imputer; with ``masks`` it learns to complete generated rows (Eq. 11).
+
+        Unless ``joint`` the generator of rows stays as it is.
+        """
 
         def critic() -> Losses:
+            self.train()
+            # Running moments of a normalisation move without a gradient.
+            self.rows.train(joint)
             return self._imputer_critic(dealer, masks)
 
         def imputer() -> Losses:
@@ -220,7 +228,6 @@ class MaskedGame(nn.Module):
 
     def _imputer_critic(self, dealer: Dealer, masks: MaskSource | None) -> Losses:
         """Minus Eq. 9, with the penalty."""
-        self.train()
         assert self.imputer_critic is not None
         noise = dealer.noise()
         with torch.no_grad():
@@ -240,7 +247,9 @@ class MaskedGame(nn.Module):
         done = torch.where(s > 0.5, x, said)
         losses = {"imputer": generator_loss(self.imputer_critic, done)}
         if self.stakes.reconstruction:
-            error = (s * (said - x) ** 2).sum((-2, -1)) / s.expand_as(said).sum((-2, -1))
+            # Masks that show nothing have no error.
+            n_seen = s.expand_as(said).sum((-2, -1)).clamp_min(1.0)
+            error = (s * (said - x) ** 2).sum((-2, -1)) / n_seen
             losses["reconstruction"] = self.stakes.reconstruction * error.sum()
         return losses
 

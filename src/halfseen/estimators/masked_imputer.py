@@ -1,4 +1,4 @@
-"""What MisGAN and AmbientGAN share: settings, networks, generated rows, imputers for new masks."""
+"""What MisGAN and AmbientGAN share: settings, networks, training, imputers for new masks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from halfseen.core.noise import Noise, new_generator
+from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.adversarial import AdversarialImputer
 from halfseen.estimators.adversarial_networks import GAN_NETWORKS, IMPUTER_NETWORKS
 from halfseen.estimators.base import store
-from halfseen.estimators.blanks import blank, blank_modalities
 from halfseen.estimators.dealing import Dealer, Held
-from halfseen.estimators.generating import ROWS, RowGenerator
+from halfseen.estimators.mask_units import MaskUnits
 from halfseen.estimators.masked_game import MaskedGame, Stakes
 from halfseen.estimators.masked_monitors import MONITORS, MaskedMonitor
+from halfseen.estimators.masked_rows import MaskedRows
 from halfseen.estimators.players import CellImputer, MaskTable, PictureMasks, RowMaker
 from halfseen.mechanisms.images import ImageMask
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import CellOutput
-from halfseen.tables.blocks import BlockCodec
 
 __all__ = ["MaskedImputer"]
 
@@ -103,14 +102,12 @@ SHARED = """imputer : {"joint", "standalone", "none"}
         Whether a progress bar is drawn on a terminal."""
 
 
-class MaskedImputer(RowGenerator, AdversarialImputer):
+class MaskedImputer(MaskedRows, AdversarialImputer):
     """Base of the models whose critic sees generated rows behind masks.
 
     A method says where masks come from; its docstring takes the shared settings in place of
     ``{shared}``.
     """
-
-    game_: MaskedGame
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Write the shared settings into the docstring."""
@@ -225,7 +222,7 @@ class MaskedImputer(RowGenerator, AdversarialImputer):
         joint = self.imputer == "joint"
         phases = game.generation(dealer, joint=joint)
         if joint:
-            phases += game.imputation(dealer)
+            phases += game.imputation(dealer, joint=True)
         monitor = self._monitor("both" if joint else "rows", held)
         self._play("joint" if joint else "rows", phases, monitor, steps)
         if self.imputer == "standalone":
@@ -273,8 +270,10 @@ class MaskedImputer(RowGenerator, AdversarialImputer):
         other = copy.deepcopy(self)
         if not other._varying:
             return other
-        other.seed_ = self.seed_ if random_state is None else int(random_state)
-        source = other._mask_law(masks).to(other.device)
+        other.seed_ = self.seed_ if random_state is None else seed_from(random_state)
+        # Another law may tell apart what was always seen together.
+        cells = MaskUnits(other._spec, torch.arange(other._spec.n_columns)).to(other.device)
+        source = other._mask_law(masks, cells).to(other.device)
         none = torch.empty(0, 0, device=other.device)
         bank = none.new_zeros(other.batch_size, other.mask_units_.n_units)
         generator = new_generator(other.seed_, 9, other.device)
@@ -282,15 +281,17 @@ class MaskedImputer(RowGenerator, AdversarialImputer):
         fresh = other._make_game(other.units_.spec, bank, new_generator(other.seed_, 10))
         other.game_.imputer, other.game_.imputer_critic = fresh.imputer, fresh.imputer_critic
         other.game_.to(other.device, torch.float32).requires_grad_(True)
+        other.game_.units, other.n_iter_ = cells, 0
         steps = self.n_iter_ if max_steps is None else max_steps
         other._play("adapt", other.game_.imputation(dealer, source), None, steps)
+        other.game_.units = other.mask_units_
         other.game_.requires_grad_(False).eval()
         return other
 
-    def _mask_law(self, masks: Any) -> Any:
+    def _mask_law(self, masks: Any, units: MaskUnits) -> Any:
         """Masks that a user gives, as a source of masks of units."""
         if isinstance(masks, ImageMask):
-            return PictureMasks(masks, self.mask_units_.grid)
+            return PictureMasks(masks, units.grid)
         given = np.asarray(masks)
         p = self.codec_.spec.n_columns
         if given.ndim < 2 or given[0].size != p or not len(given):
@@ -299,7 +300,14 @@ class MaskedImputer(RowGenerator, AdversarialImputer):
                 "where a cell is seen, or a law such as BlockMask(rate=0.5)."
             )
         columns = torch.as_tensor(given.reshape(len(given), p)[:, self._varying] > 0.5)
-        return MaskTable(self.mask_units_.of_columns(columns.float().to(self.device)))
+        columns = columns.float().to(self.device)
+        made = units.of_columns(columns)
+        if not torch.equal(units.to_columns(made), columns):
+            raise SettingError(
+                "Got masks that tell apart cells which the data always show together, such as the "
+                "channels of a pixel. Expected one value for all of them, as in the data."
+            )
+        return MaskTable(made)
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -310,48 +318,3 @@ class MaskedImputer(RowGenerator, AdversarialImputer):
                 "completes none. Expected imputer='joint' or 'standalone'."
             )
         return self.game_.imputer
-
-    @torch.no_grad()
-    def _new_rows(
-        self, n_rows: int, seed: int, *, noise: bool, masks: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        generator, parts = new_generator(seed, 5, self.device), []
-        for start in range(0, n_rows, ROWS):
-            n = min(ROWS, n_rows - start)
-            source = Noise(generator, (self.n_members, -(-n // self.n_members)))
-            x = self.game_.rows(source, hard=True)
-            # The relaxed mask is the chance that a cell is seen.
-            coins = self._coins(self.game_.masks(source, x), source)
-            parts.append((_by_row(self._natural(x), n), _by_row(coins, n)))
-        values, seen = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-        return self.units_.finish(values), seen > 0.5
-
-    def _coins(self, made: Tensor, source: Noise) -> Tensor:
-        return self.mask_units_.to_columns((source.uniform(made.shape[-1]) < made).float())
-
-    def generate_incomplete(self, n_rows: int = 1, random_state: Any = None) -> Any:
-        """New rows with holes, of the kind that the table has.
-
-        Parameters
-        ----------
-        n_rows : int, default=1
-            How many.
-        random_state : int, optional
-            Seed of the rows; by default that of the fit.
-
-        Returns
-        -------
-        same as the data of fit
-            Rows of :meth:`generate` without the cells that their masks hide.
-        """
-        data, seen = self.generate(n_rows, return_mask=True, random_state=random_state)
-        if isinstance(self.codec_, BlockCodec):
-            holes = ~np.concatenate([np.asarray(m).reshape(n_rows, -1) for m in seen.values()], 1)
-            return blank_modalities(self.codec_, data, holes)
-        shape = (n_rows, *self.codec_.spec.shape) if self.codec_.spec.shape else seen.shape
-        return blank(data, ~seen.reshape(shape))
-
-
-def _by_row(x: Tensor, n_rows: int) -> Tensor:
-    """Rows (M, B, c) of all members, interleaved: (n_rows, c)."""
-    return x.transpose(0, 1).flatten(0, 1)[:n_rows]

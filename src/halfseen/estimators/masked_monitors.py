@@ -2,7 +2,8 @@
 
 The losses of the players say nothing about convergence. Generated rows are hidden by the masks of
 held-out rows, and compared with these; rows are completed from less than was seen, and compared
-where they were.
+where they were. Where masks look at their rows, generated rows are hidden by their own: those of
+other rows would say that what is never seen does not exist.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from halfseen.core.noise import Noise, new_generator
 from halfseen.core.sliced import random_directions, sliced_wasserstein_tensors
 from halfseen.estimators.dealing import Held
 from halfseen.estimators.masked_game import MaskedGame
+from halfseen.estimators.players import LearnedMasks
 from halfseen.nn.critics import Critic
 
 __all__ = ["MONITORS", "MaskedMonitor"]
@@ -48,15 +50,24 @@ class MaskedMonitor:
     def _hidden(self, x: Tensor) -> Tensor:
         return self.game.hidden(x, self.held.masks)
 
+    def _generated(self) -> Tensor:
+        """Generated rows, hidden like held-out ones."""
+        game, noise = self.game.eval(), self._noise()
+        fake, source = game.rows(noise, hard=True), game.masks
+        if not (isinstance(source, LearnedMasks) and source.given_data):
+            return self._hidden(fake)
+        made = source(noise, fake)
+        return game.hidden(fake, (noise.uniform(made.shape[-1]) < made).to(fake.dtype))
+
     def _distances(self, fake: Tensor) -> Tensor:
         real = self._hidden(self.held.x)
-        members = [sliced_wasserstein_tensors(f, real, self.along) for f in self._hidden(fake)]
+        members = [sliced_wasserstein_tensors(f, real, self.along) for f in fake]
         return torch.stack(members)
 
     @torch.no_grad()
     def generation(self) -> Tensor:
         """Minus the sliced Wasserstein distance of generated rows, hidden like held-out ones."""
-        return -self._distances(self.game.eval().rows(self._noise(), hard=True))
+        return -self._distances(self._generated())
 
     @torch.no_grad()
     def completion(self) -> Tensor:
@@ -64,7 +75,8 @@ class MaskedMonitor:
         game, held = self.game.eval(), self.held
         assert game.imputer is not None
         s = game.units.spread(held.shown)
-        return -self._distances(game.imputer.complete(held.x, s, self._noise(), hard=True))
+        done = game.imputer.complete(held.x, s, self._noise(), hard=True)
+        return -self._distances(self._hidden(done))
 
     def both(self) -> Tensor:
         """Their sum."""
@@ -73,12 +85,8 @@ class MaskedMonitor:
     @torch.no_grad()
     def critic_gap(self) -> Tensor:
         """Minus what the rows' critic says of held-out rows more than of generated ones."""
-        game = self.game.eval()
-        return -_gap(
-            game.data_critic,
-            self._hidden(self.held.x),
-            self._hidden(game.rows(self._noise(), hard=True)),
-        )
+        fake = self._generated()
+        return -_gap(self.game.data_critic, self._hidden(self.held.x), fake)
 
 
 def _gap(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:

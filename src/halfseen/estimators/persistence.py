@@ -16,11 +16,12 @@ from typing import Any
 import narwhals.dependencies as nwd
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from torch import nn
+from torch import Tensor, nn
 
 from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.base import TableEstimator
 from halfseen.mechanisms.base import Mechanism
+from halfseen.mechanisms.images import ImageMask
 from halfseen.tables.choice import codec_from_json
 
 __all__ = ["FORMAT", "read_model", "write_model"]
@@ -186,7 +187,7 @@ def _pack(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping) and not _is_plain(value):
         return {"pairs": [[_pack(key), _pack(item)] for key, item in value.items()]}
-    if isinstance(value, Mechanism):
+    if isinstance(value, (Mechanism, ImageMask)):
         return {"mechanism": type(value).__name__, "settings": value.settings()}
     if isinstance(value, TableEstimator):
         params = value.get_params(deep=False)
@@ -198,7 +199,7 @@ def _pack(value: Any) -> Any:
         return {key: _pack(item) for key, item in value.items()}
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
-    if isinstance(value, np.ndarray) or nwd.is_pandas_index(value):
+    if isinstance(value, (np.ndarray, Tensor)) or nwd.is_pandas_index(value):
         return value.tolist()
     return list(value) if isinstance(value, tuple) else value
 
@@ -230,7 +231,7 @@ def _unpack(
     return tuple(value) if isinstance(value, list) else value
 
 
-def _unpack_mechanism(name: str, value: Mapping[str, Any]) -> Mechanism:
+def _unpack_mechanism(name: str, value: Mapping[str, Any]) -> Mechanism | ImageMask:
     from halfseen import mechanisms
 
     made = getattr(mechanisms, value["mechanism"], None)
@@ -239,4 +240,5 @@ def _unpack_mechanism(name: str, value: Mapping[str, Any]) -> Mechanism:
             f"The model has a mechanism {value['mechanism']!r} written by its user. "
             f"Pass it: load(path, {name}={value['mechanism']}(...))."
         )
-    return made(**value["settings"])
+    settings = value["settings"].items()
+    return made(**{key: tuple(v) if isinstance(v, list) else v for key, v in settings})

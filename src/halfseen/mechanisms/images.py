@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,6 +52,10 @@ class ImageMask(ABC):
             1 where observed, 0 where missing.
         """
 
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, so that a saved model can make the law again."""
+        return dict(vars(self))
+
 
 class DropoutMask(ImageMask):
     """Each pixel is missing with the same probability, independently of the others.
@@ -91,6 +96,10 @@ class _Square(ImageMask):
             )
         self.rate = check_rate(rate)
         self.size = None if size is None else _check_size(size)
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments: one of the two."""
+        return {"rate": self.rate} if self.size is None else {"size": self.size}
 
     @abstractmethod
     def _share(self) -> float:

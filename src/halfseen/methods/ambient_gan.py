@@ -85,7 +85,7 @@ class AmbientGAN(MaskedImputer):
         if isinstance(self.masks, str) and self.masks == "observed":
             return MaskTable(masks), None
         if not isinstance(self.masks, str):
-            return self._mask_law(self.masks), None
+            return self._mask_law(self.masks, units), None
         build = GAN_NETWORKS[self.network]
         network = build.generator(self, self.n_latent, units.n_units, units.grid, generator)
         return LearnedMasks(network, self.n_latent, MaskOutput()), None
