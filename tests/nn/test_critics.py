@@ -35,6 +35,27 @@ def test_closed_form_and_its_derivatives_equal_autograd(
         torch.testing.assert_close(mine, theirs)
 
 
+def test_wide_critics_by_the_other_library_equal_autograd() -> None:
+    generator = torch.Generator().manual_seed(0)
+    critic = MLPCritic(1, 784, (512, 64), generator)
+    rows = [torch.rand(1, 64, size, generator=generator) for size in (784, 784, 1)]
+    found = []
+    for c in (critic.compare(*rows), Critic.compare(critic, *rows)):
+        loss = (c.fake - c.real).mean() + 10 * ((c.slope - 1) ** 2).mean()
+        found.append(torch.autograd.grad(loss, list(critic.parameters())))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_a_flat_critic_has_finite_derivatives() -> None:
+    critic = MLPCritic(1, 3, (4,), torch.Generator().manual_seed(0))
+    torch.nn.init.zeros_(critic.layers[1].weight)
+    x = torch.rand(2, 1, 5, 3, generator=torch.Generator().manual_seed(1))
+    said = critic.compare(*x, torch.full((1, 5, 1), 0.5))
+    found = torch.autograd.grad(((said.slope - 1) ** 2).sum(), list(critic.parameters()))
+    assert all((slope == 0).all() for slope in found)
+
+
 def test_members_do_not_meet() -> None:
     generator = torch.Generator().manual_seed(0)
     critic = MLPCritic(2, 3, (4,), generator)

@@ -11,18 +11,22 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from halfseen.errors import SettingError
-from halfseen.nn.products import product
+from halfseen.nn.products import affine, product
 from halfseen.nn.stacked import StackedLinear
 
 __all__ = ["Comparison", "Critic", "MLPCritic"]
 
 LEAK = 0.2
+# A slope shorter than this has no direction.
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,9 @@ class Critic(nn.Module, ABC):
 class MLPCritic(Critic):
     """A multilayer perceptron with piecewise linear units.
 
-    Its gradient by the row is a product of its own weights, with the units that are off left out:
-    g = W1 D1 W2 D2 ... w. So the gradient penalty is an ordinary forward pass, and nothing has to
-    be differentiated twice. The first layer of a mixture of two rows is the mixture of theirs.
+    Its gradient by the row is a product of its own weights, with the units that are off left out.
+    So the gradient penalty is an ordinary forward pass, and nothing has to be differentiated
+    twice.
 
     Parameters
     ----------
@@ -108,51 +112,79 @@ class MLPCritic(Critic):
         self.leak = LEAK if activation == "leaky_relu" else 0.0
         self.layers = nn.ModuleList(
             StackedLinear(n_members, a, b, generator)
-            for a, b in itertools.pairwise((n_in, *hidden))
+            for a, b in itertools.pairwise((n_in, *hidden, 1))
         )
-        self.out = StackedLinear(n_members, hidden[-1], 1, generator)
-
-    @property
-    def _layers(self) -> list[StackedLinear]:
-        return list(self.layers)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (M, B) of rows (M, B, n_in)."""
-        return self._after_first(self.layers[0](x))
-
-    def _after_first(self, h: Tensor) -> Tensor:
-        """Scores from what the first layer says."""
+        x = self.layers[0](x)
         for layer in self.layers[1:]:
-            h = layer(self._bend(h))
-        return self.out(self._bend(h))[..., 0]
+            x = layer(functional.leaky_relu(x, self.leak))
+        return x[..., 0]
 
     def compare(self, real: Tensor, fake: Tensor, share: Tensor) -> Comparison:
         """As in :class:`Critic`, without differentiating twice."""
-        n = real.shape[1]
-        h = self.layers[0](torch.cat([real, fake], 1))
-        score = self._after_first(h)
-        kinks = self._kinks(torch.lerp(h[:, n:], h[:, :n], share))
-        weights = [layer.weight.mT for layer in self._layers]
-        gradient = self.out.weight.mT * kinks[-1]
-        for weight, kink in zip(weights[:0:-1], kinks[-2::-1], strict=True):
-            gradient = product(gradient, weight) * kink
-        gradient = product(gradient, weights[0])
+        layers: list[StackedLinear] = list(self.layers)  # type: ignore[arg-type]
+        weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
+        return Comparison(*_Compared.apply(real, fake, share, self.leak, *weights, *biases))
+
+
+class _Compared(torch.autograd.Function):
+    r"""Scores of real and fake rows and the slope between them, for a perceptron.
+
+    With :math:`h_0 = x` and :math:`h_l = (h_{l-1} W_l + b_l) k_l`, where :math:`k_l` is 1, or 0
+    (or the leak) for a unit that is off, the score is :math:`h_L W + b`. From the end to the
+    start,
+
+    .. math:: v_L = k_L W^\top, \quad v_l = k_l (v_{l+1} W_{l+1}^\top), \quad g = v_1 W_1^\top
+
+    is its gradient by the row. A weight's derivative is :math:`h_{l-1}^\top v_l` of the score, and
+    :math:`t_{l-1}^\top v_l` of the slope :math:`|g|`, where :math:`t_0 = g / |g|` and
+    :math:`t_l = k_l (t_{l-1} W_l)`: scores and slopes together are one product per layer.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, real: Tensor, fake: Tensor, share: Tensor, leak: float, *parameters: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        n, depth = real.shape[1], len(parameters) // 2
+        weights, biases = parameters[:depth], parameters[depth:]
+        x = torch.cat([real, fake], 1)
+        h = affine(x, weights[0], biases[0])
+        # The first layer of a mixture of two rows is the mixture of theirs.
+        h = torch.cat([h, torch.lerp(h[:, n:], h[:, :n], share)], 1)
+        units = [functional.leaky_relu(h, leak, inplace=True)]
+        for weight, bias in zip(weights[1:-1], biases[1:-1], strict=True):
+            h = affine(units[-1], weight, bias)
+            units.append(functional.leaky_relu(h, leak, inplace=True))
+        score = affine(units[-1][:, : 2 * n], weights[-1], biases[-1])[..., 0]
+        paths = [_kinked(weights[-1].mT.expand_as(units[-1]), units[-1], leak)]
+        for weight, h in zip(weights[-2:0:-1], units[-2::-1], strict=True):
+            paths.insert(0, _kinked(product(paths[0], weight.mT), h, leak))
+        gradient = product(paths[0][:, 2 * n :], weights[0].mT)
         slope = torch.linalg.vector_norm(gradient, dim=-1)
-        return Comparison(score[:, :n], score[:, n:], slope)
+        ctx.leak = leak
+        ctx.save_for_backward(x, gradient, slope, *weights, *units, *paths)
+        return score[:, :n], score[:, n:], slope
 
-    @torch.no_grad()
-    def _kinks(self, h: Tensor) -> list[Tensor]:
-        """Derivatives of the hidden units of every layer, from what the first one says."""
-        kinks = [self._kink(h)]
-        for layer in self.layers[1:]:
-            h = layer(self._bend(h))
-            kinks.append(self._kink(h))
-        return kinks
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, real: Tensor, fake: Tensor, slope: Tensor) -> tuple[Tensor | None, ...]:
+        x, gradient, length, *layers = ctx.saved_tensors
+        n, depth = x.shape[1], (len(layers) + 2) // 3
+        weights, units, paths = layers[:depth], layers[depth : 1 - depth], layers[1 - depth :]
+        score = torch.cat([real, fake], 1)[..., None]
+        t = gradient * (slope / length.clamp_min(TINY))[..., None]
+        of_weights, of_biases = [], []
+        for weight, h, v in zip(weights[:-1], units, paths, strict=True):
+            of_weights.append(product(torch.cat([x * score, t], 1).mT, v))
+            of_biases.append(score.mT @ v[:, :n])
+            t, x = _kinked(product(t, weight), h[:, n:], ctx.leak), h[:, :n]
+        of_weights.append(x.mT @ score + t.sum(1)[..., None])
+        of_biases.append(score.sum(1, keepdim=True))
+        return None, None, None, None, *of_weights, *of_biases
 
-    def _bend(self, h: Tensor) -> Tensor:
-        return functional.leaky_relu(h, self.leak) if self.leak else torch.relu(h)
 
-    def _kink(self, h: Tensor) -> Tensor:
-        """Derivative of :meth:`_bend`."""
-        on = (h > 0).to(h.dtype)
-        return on + self.leak * (1 - on) if self.leak else on
+def _kinked(x: Tensor, h: Tensor, leak: float) -> Tensor:
+    """``x`` times the derivative of units, which is told by what they say."""
+    return torch.ops.aten.leaky_relu_backward(x, h, leak, True)
