@@ -28,7 +28,7 @@ __all__ = [
     "random_start",
 ]
 
-# Numbers in the systems of one chunk of rows.
+# Numbers in one chunk of rows, and in their systems.
 CHUNK_FLOATS = 2**23
 # Stops on the way to a weak penalty, in units of the noise level; they need not be exact.
 STOPS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
@@ -78,7 +78,7 @@ class LowRank:
         """
         products = _products(self.loadings)
         out = x.new_empty(len(x), self.rank)
-        for rows in _chunks(len(x), self.rank):
+        for rows in _chunks(x, self.rank):
             seen = s[rows]
             right = (seen * (x[rows] - self.offset)) @ self.loadings
             out[rows] = _solve(seen @ products, right, self.penalty)
@@ -248,7 +248,7 @@ def _columns(x: Tensor, s: Tensor, scores: Tensor, penalty: float) -> tuple[Tens
     design = torch.cat([torch.ones_like(scores[:, :1]), scores], 1)
     gram = x.new_zeros(x.shape[1], width * (width + 1) // 2)
     right = x.new_zeros(x.shape[1], width)
-    for rows in _chunks(len(x), width):
+    for rows in _chunks(x, width):
         gram += s[rows].T @ _products(design[rows])
         right += (s[rows] * x[rows]).T @ design[rows]
     weights = torch.full((width,), penalty, dtype=x.dtype, device=x.device)
@@ -260,16 +260,16 @@ def _columns(x: Tensor, s: Tensor, scores: Tensor, penalty: float) -> tuple[Tens
 def _objective(model: LowRank, scores: Tensor, x: Tensor, s: Tensor) -> float:
     """Half the squared residuals and the penalty, per seen cell."""
     total = model.penalty * float(scores.square().sum() + model.loadings.square().sum())
-    for rows in _chunks(len(x), 1 + x.shape[1] // max(model.rank, 1)):
+    for rows in _chunks(x, 1):
         gap = x[rows] - model.offset - scores[rows] @ model.loadings.T
         total += float((s[rows] * gap.square()).sum())
     return total / 2 / max(float(s.sum()), 1.0)
 
 
-def _chunks(n_rows: int, width: int) -> Iterator[slice]:
-    """Parts of the rows whose systems of ``width`` unknowns fit into memory at once."""
-    size = max(1, CHUNK_FLOATS // width**2)
-    return (slice(start, start + size) for start in range(0, n_rows, size))
+def _chunks(x: Tensor, width: int) -> Iterator[slice]:
+    """Parts of the rows (n, F) whose systems of ``width`` unknowns fit into memory at once."""
+    size = max(1, CHUNK_FLOATS // max(width**2, x.shape[1]))
+    return (slice(start, start + size) for start in range(0, len(x), size))
 
 
 def _products(factors: Tensor) -> Tensor:
