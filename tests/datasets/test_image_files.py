@@ -86,6 +86,7 @@ def test_unknown_names_are_refused():
         ("fashion_mnist", (60_000, 1, 28, 28), 10_000),
         ("cifar10_10k", (9_000, 3, 32, 32), 1_000),
         ("celeba_32", (9_000, 3, 32, 32), 1_000),
+        ("celeba_64", (1_200, 3, 64, 64), 300),
     ],
 )
 def test_shared_pictures(shared_data, name, shape, n_test):
@@ -93,8 +94,9 @@ def test_shared_pictures(shared_data, name, shape, n_test):
     assert images.x_train.shape == shape
     assert len(images.x_test) == len(images.y_test) == n_test
     assert (images.x_test.min(), images.x_test.max()) == (0, 1)
-    assert images.y_train.shape == ((9_000, 40) if name == "celeba_32" else shape[:1])
-    assert len(images.attributes) == (40 if name == "celeba_32" else 0)
+    faces = name.startswith("celeba")
+    assert images.y_train.shape == ((shape[0], 40) if faces else shape[:1])
+    assert len(images.attributes) == (40 if faces else 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -21,6 +21,7 @@ IMAGES: dict[str, tuple[int, ...]] = {
     "fashion_mnist": (28, 28),
     "cifar10_10k": (32, 32, 3),
     "celeba_32": (32, 32, 3),
+    "celeba_64": (64, 64, 3),
 }
 # Luma of ITU-R Recommendation BT.601.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -52,10 +53,10 @@ def load_images(name: str, data: str | Path | None = None, *, grey: bool = False
 
     Parameters
     ----------
-    name : {"mnist", "fashion_mnist", "cifar10_10k", "celeba_32"}
+    name : {"mnist", "fashion_mnist", "cifar10_10k", "celeba_32", "celeba_64"}
         Which pictures: digits and garments, 28 x 28 and grey, 60 000 to learn from and 10 000
         to test; things (10 classes) and faces (40 attributes), 32 x 32 in colour, 9 000 and
-        1 000. The last two are subsets of CIFAR-10 and CelebA.
+        1 000, or 64 x 64, 1 200 and 300. All in colour are subsets of CIFAR-10 and CelebA.
     data : str or Path, optional
         Where ``<name>.npz`` lies, itself or in ``images`` below it; by default the
         environment's HALFSEEN_DATA. The file holds uint8 arrays ``x_train``, ``x_test`` of
