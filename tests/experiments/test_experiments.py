@@ -184,6 +184,22 @@ def test_summary_has_means_and_standard_errors(tmp_path):
     assert table.loc[("jitter", "a"), "error"] == pytest.approx(1 / np.sqrt(3))
 
 
+def test_a_row_may_lack_the_main_metric(tmp_path):
+    """Such as a model that generates rows and completes none."""
+    rows = (*TINY.rows[1:], Row("other", "other", lambda task, seed: None))
+
+    def score_some(task, answer):
+        return {"double": 1.0} if answer is None else score(task, answer)
+
+    other = replace(TINY, rows=rows, score=score_some)
+    records = run_cells(other, other.cells(seeds=1, tables=["a"]), tmp_path / "r.jsonl")
+    [alone] = [record for record in records if record["row"] == "other"]
+    assert ("value" in alone, alone["metrics"]) == (False, {"double": 1.0})
+    told = summary(other, records).groupby("metric", sort=False)["row"].agg(list)
+    # A row that failed stays, without a number.
+    assert told.to_dict() == {"error": ["jitter", "fail"], "double": ["jitter", "other"]}
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_report_on_a_terminal_and_on_a_pipe(terminal, tmp_path):
     records = run_cells(TINY, TINY.cells(seeds=1), tmp_path / "r.jsonl")

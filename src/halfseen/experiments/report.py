@@ -41,7 +41,7 @@ def summary(experiment: Experiment, records: Iterable[dict[str, Any]]) -> pd.Dat
         _line(experiment, metric, group)
         for metric in experiment.metrics
         for group in groups.values()
-        if metric == experiment.metrics[0] or any(metric.name in _values(r) for r in group)
+        if _is_told(experiment, metric, group)
     ]
     order = [row.key for row in experiment.rows]
     tables, names = list(experiment.tables), [metric.name for metric in experiment.metrics]
@@ -49,6 +49,13 @@ def summary(experiment: Experiment, records: Iterable[dict[str, Any]]) -> pd.Dat
         key=lambda x: (names.index(x["metric"]), order.index(x["row"]), tables.index(x["table"]))
     )
     return pd.DataFrame(lines)
+
+
+def _is_told(experiment: Experiment, metric: Metric, group: list[dict[str, Any]]) -> bool:
+    """Whether a row has a metric; the main one also where all runs failed, or know no names."""
+    if any(metric.name in _values(record) for record in group):
+        return True
+    return metric == experiment.metrics[0] and not any(_values(record) for record in group)
 
 
 def _values(record: dict[str, Any]) -> dict[str, float]:

@@ -47,9 +47,9 @@ def run_cells(
     Returns
     -------
     list of dict
-        One record a cell: ``metrics`` by name, and the main one again as ``value``. A run that
-        failed has an ``error`` and is tried again next time. What several rows share, such as a
-        generator, is in the seconds of the first that needed it.
+        One record a cell: ``metrics`` by name, and the main one, where the row has it, again as
+        ``value``. A run that failed has an ``error`` and is tried again next time. What several
+        rows share, such as a generator, is in the seconds of the first that needed it.
     """
     done = {_key(record): record for record in read_lines(path) if "error" not in record}
     todo = [cell for cell in cells if cell.key() not in done]
@@ -114,7 +114,9 @@ def _run_one(experiment: Experiment, cell: Cell, task: Any, path: Path) -> Recor
         record["seconds"] = round(time.perf_counter() - wall, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu, 3)
         metrics = {name: float(value) for name, value in experiment.score(task, answer).items()}
-        record |= {"value": metrics[experiment.metrics[0].name], "metrics": metrics}
+        main = experiment.metrics[0].name
+        record |= {"value": metrics[main]} if main in metrics else {}
+        record["metrics"] = metrics
     except Exception as error:  # One failing method must not stop the others.
         record["error"] = f"{type(error).__name__}: {error}"[:500]
     record |= {"versions": versions(), "machine": machine()}
