@@ -294,7 +294,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
             return PictureMasks(masks, units.grid)
         given = np.asarray(masks)
         p = self.codec_.spec.n_columns
-        if given.ndim < 2 or given[0].size != p or not len(given):
+        if given.ndim < 2 or given.size != len(given) * p or not given.size:
             raise SettingError(
                 f"Got masks of shape {given.shape}. Expected (m, ...) with {p} cells each, True "
                 "where a cell is seen, or a law such as BlockMask(rate=0.5)."
