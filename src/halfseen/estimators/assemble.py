@@ -35,7 +35,7 @@ from halfseen.terms.observation import (
 )
 from halfseen.terms.pixels import BernoulliHead
 
-__all__ = ["Design", "make_model"]
+__all__ = ["Design", "make_heads", "make_model"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def make_model(
     recipe : Recipe
         How a method's own terms are made.
     """
-    heads = _heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32), repeats)
+    heads = make_heads(design, spec, units, torch.as_tensor(floor, dtype=torch.float32), repeats)
     parts = Parts(design, spec, generator)
     parts.prior = recipe.prior(parts) if recipe.prior else None
     parts.terms = recipe.terms(parts) if recipe.terms else {}
@@ -191,10 +191,22 @@ def _mechanism_term(mechanism: Mechanism, heads: list[Head], collapse: bool) -> 
     return SampledTerm(mechanism)
 
 
-def _heads(
+def make_heads(
     design: Design, spec: DataSpec, units: Units, floor: Tensor, repeats: Repeats
 ) -> list[Head]:
-    """One head per kind of column that is present."""
+    """One head per kind of column that is present.
+
+    Parameters
+    ----------
+    design : Design
+        Of it the members, the noise and the law of continuous columns.
+    spec, units
+        Columns and their units.
+    floor : Tensor of shape (p,)
+        Smallest noise scale of each numeric column, in model units.
+    repeats : Repeats
+        Columns that get probabilities for values that come back.
+    """
     m, noise = design.n_members, design.noise
     coins = spec.where(*NUMERIC) if design.observation == "bernoulli" else []
     special = {*repeats.grid, *repeats.atom, *coins}

@@ -26,8 +26,9 @@ class CategoricalLaw(Law):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability of the codes in x."""
-        code = x.long().expand(self.log_p.shape[:-1])[..., None]
-        return self.log_p.gather(-1, code)[..., 0]
+        shape = torch.broadcast_shapes(x.shape, self.log_p.shape[:-1])
+        code = x.long().expand(shape)[..., None]
+        return self.log_p.expand(*shape, -1).gather(-1, code)[..., 0]
 
     def mean(self, curve: Curve | None = None) -> Tensor:
         """Probabilities of the categories as features."""

@@ -1,0 +1,316 @@
+"""The imputer over a tree of mixtures: settings in, exact answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from halfseen.core.batch import Batch, Rows
+from halfseen.core.features import Features
+from halfseen.core.noise import Noise, new_generator, seed_from
+from halfseen.core.row_noise import RowNoise, row_keys
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import SettingError
+from halfseen.estimators.base import BaseImputer
+from halfseen.estimators.floors import noise_floors
+from halfseen.estimators.repeats import Repeats, find_repeats
+from halfseen.estimators.tree_design import TreeDesign, column_order, make_tree
+from halfseen.estimators.tree_fitting import TreeFit, row_parts
+from halfseen.estimators.tree_start import start_leaves, start_tree
+from halfseen.training.loop import TrainConfig
+from halfseen.training.progress import progress
+
+__all__ = ["TreeDensity"]
+
+# Rows that are generated at a time.
+ROWS = 512
+
+
+class TreeDensity(BaseImputer):
+    """Base of the imputers whose model is a :class:`TreeModel`; a method lists its settings."""
+
+    n_components: int
+    channels: Sequence[int] | None
+    patch: int
+    tied: bool
+    start: str
+    train_components: bool
+    noise_floor: float | str
+    repeats: str
+    n_members: int | None
+    validation_fraction: float
+    max_steps: int | None
+    batch_size: int
+    lr: float
+    schedule: str
+    patience: int | None
+    beta2: float
+    average: float
+    time_budget: float | None
+    random_state: Any
+    device: str
+    verbose: bool
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        self._check_settings()
+        self.seed_ = seed_from(self.random_state)
+        self.n_members_ = self.n_members or (3 if spec.shape is None else 1)
+        self.history_: list[dict[str, Any]] = []
+        self.n_iter_ = 0
+        if spec.n_columns == 0:
+            return
+        self.units_ = Units.fit(spec, values)
+        x = self.units_.to_model(values)
+        self.floor_ = noise_floors(x, spec, self.noise_floor)
+        self.repeats_ = find_repeats(x, values, spec, self.repeats)
+        self.order_ = [] if spec.shape is not None else column_order(spec, x)
+        self._make(spec)
+        rows = Rows.from_values(x, self.device)
+        generator = new_generator(self.seed_, 7, self.device)
+        start_leaves(self.model_.leaves, rows, generator)
+        if self.start == "clusters":
+            start_tree(self.model_, rows, generator)
+        self._train(rows)
+
+    def _check_settings(self) -> None:
+        sizes: dict[str, Any] = {"channels": self._channels(image=False)}
+        for name in ("n_components", "patch", "n_members", "batch_size"):
+            sizes[name] = (getattr(self, name),)
+        if self.n_members is None:
+            del sizes["n_members"]
+        for name, numbers in sizes.items():
+            if not all(isinstance(v, (int, np.integer)) and v > 0 for v in numbers) or not numbers:
+                raise SettingError(
+                    f"Got {name}={getattr(self, name)!r}. Expected positive whole numbers."
+                )
+        words = {
+            "start": ("clusters", "random"),
+            "schedule": ("one-cycle", "cosine", "constant"),
+        }
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(
+                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
+                )
+        if not 0 <= self.validation_fraction < 1:
+            raise SettingError(
+                f"Got validation_fraction={self.validation_fraction!r}. Expected a share of the "
+                "rows, from 0 to below 1."
+            )
+
+    def _channels(self, *, image: bool) -> tuple[int, ...]:
+        if self.channels is not None:
+            return tuple(self.channels)
+        return (64, 128, 256, 512) if image else (64,)
+
+    def _make(self, spec: DataSpec) -> None:
+        """A model whose leaves have not begun."""
+        channels = self._channels(image=spec.shape is not None)
+        sizes = (self.n_members_, self.n_components, channels)
+        self.model_ = make_tree(
+            TreeDesign(*sizes, self.patch, self.tied),
+            spec,
+            self.units_,
+            self.floor_,
+            self.repeats_,
+            self.order_,
+            new_generator(self.seed_, 0),
+        ).to(self.device, torch.float32)
+
+    def _train(self, rows: Rows) -> None:
+        # More rows are worth more steps, within bounds.
+        steps = int(np.clip(600 * np.sqrt(len(rows) / 1000), 500, 4000))
+        steps = steps if self.max_steps is None else self.max_steps
+        config = TrainConfig(
+            max_steps=steps,
+            lr=self.lr,
+            schedule=self.schedule,  # type: ignore[arg-type]
+            check_every=max(1, min(100, steps // 10)),
+            patience=self.patience,
+            time_budget=self.time_budget,
+            average=self.average,
+        )
+        fit = TreeFit(
+            model=self.model_,
+            rows=rows,
+            n_members=self.n_members_,
+            batch_size=self.batch_size,
+            validation_fraction=self.validation_fraction,
+            train_components=self.train_components,
+            beta2=self.beta2,
+            seed=self.seed_,
+        )
+        with progress(type(self).__name__, self.verbose) as watcher:
+            history = fit.run(config, watcher)
+        self.history_, self.stopped_ = history.rows, history.stopped
+        self.n_iter_ = history.rows[-1]["step"] if history.rows else 0
+        self.model_.requires_grad_(False)
+
+    # ---- answering ----------------------------------------------------------------------
+
+    def _rows(self, values: np.ndarray) -> Rows:
+        return Rows.from_values(self.units_.to_model(values), self.device)
+
+    @torch.no_grad()
+    def _complete(self, values: np.ndarray) -> np.ndarray:
+        """Conditional means of numbers, most probable categories."""
+        if values.shape[1] == 0:
+            return values
+        parts = row_parts(self._rows(values), self.model_.width)
+        features = torch.cat([self.model_.mean(batch, self.units_) for batch in parts])
+        return self.units_.finish(Features(self.units_.spec).contract(features).cpu().numpy())
+
+    def sample(self, X: Any, n_draws: int = 20, random_state: Any = None) -> list[Any]:
+        """Multiple imputation: several completed tables, drawn from the exact conditional law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        n_draws : int, default=20
+            How many.
+        random_state : int, optional
+            Seed of the draws; by default that of the fit.
+
+        Returns
+        -------
+        list of tables like X
+            Observed cells are bit-identical in each.
+
+        Raises
+        ------
+        SettingError
+            When ``n_draws`` is no positive whole number.
+        """
+        check_is_fitted(self, "codec_")
+        _check_count("n_draws", n_draws)
+        values = self._encode(X).values[:, self._varying]
+        seed = self.seed_ if random_state is None else seed_from(random_state)
+        draws = self._draws(values, n_draws, seed) if values.shape[1] else [values] * n_draws
+        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
+
+    @torch.no_grad()
+    def _draws(self, values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+        """Completed values in data units, (n_draws, n, p)."""
+        rows = self._rows(values)
+        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
+        parts, start = [], 0
+        for batch in row_parts(rows, self.model_.width * n_draws):
+            own = keys[start : start + len(batch)]
+            noise = RowNoise(own, 1, n_draws, rows.x.device)
+            parts.append(self._to_data(self.model_.draw(batch, noise)))
+            start += len(batch)
+        return np.concatenate(parts, 1)
+
+    def _to_data(self, x: Tensor) -> np.ndarray:
+        """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
+        natural = self.units_.natural(x, list(range(x.shape[-1])))
+        return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
+
+    def generate(self, n_rows: int = 1, *, random_state: Any = None) -> Any:
+        """New rows, drawn from the model.
+
+        Parameters
+        ----------
+        n_rows : int, default=1
+            How many.
+        random_state : int, optional
+            Seed of the rows; by default that of the fit.
+
+        Returns
+        -------
+        same as the data of fit
+            Complete rows.
+
+        Raises
+        ------
+        SettingError
+            When ``n_rows`` is no positive whole number.
+        """
+        check_is_fitted(self, "codec_")
+        _check_count("n_rows", n_rows)
+        seed = self.seed_ if random_state is None else seed_from(random_state)
+        values = self._new_rows(n_rows, seed) if self._varying else np.zeros((n_rows, 0))
+        return self.codec_.create(self._full(values))
+
+    @torch.no_grad()
+    def _new_rows(self, n_rows: int, seed: int) -> np.ndarray:
+        generator = new_generator(seed, 5, self.device)
+        empty = torch.zeros(1, len(self._varying), device=generator.device)
+        parts = []
+        for start in range(0, n_rows, ROWS):
+            noise = Noise(generator, (1, min(ROWS, n_rows - start), 1))
+            parts.append(self._to_data(self.model_.draw(Batch(empty, empty, empty), noise)[:, 0]))
+        return np.concatenate(parts)
+
+    @torch.no_grad()
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-density of the seen cells of each row, exact and in data units.
+
+        Cells of categories, counts and values that come back count their probability.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        array of shape (n,)
+            0 where nothing is seen.
+        """
+        values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return np.zeros(len(values))
+        parts = row_parts(self._rows(values), self.model_.width)
+        log_p = torch.cat([self.model_.log_prob(batch) for batch in parts]).cpu().numpy()
+        jacobian = self.units_.log_jacobian(np.nan_to_num(values))
+        jacobian[self.repeats_.hits(self.units_.to_model(values))] = 0.0
+        return log_p + np.where(np.isnan(values), 0.0, jacobian).sum(1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of :meth:`score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    # ---- files --------------------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts: dict[str, Any] = {"seed": self.seed_, "n_members": self.n_members_}
+        facts |= {"history": self.history_, "n_iter": self.n_iter_}
+        facts["missing_share"] = self.missing_share_.tolist()
+        if not hasattr(self, "model_"):
+            return facts, {}
+        facts |= {
+            "units": self.units_.to_json(),
+            "floor": self.floor_.tolist(),
+            "repeats": self.repeats_.to_json(),
+            "order": self.order_,
+        }
+        return facts, self.model_.state_dict()
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
+        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
+        self.missing_share_ = np.asarray(facts["missing_share"])
+        if "units" not in facts:
+            return
+        spec = self._spec
+        self.units_ = Units.from_json(spec, facts["units"])
+        self.floor_, self.order_ = np.asarray(facts["floor"]), facts["order"]
+        self.repeats_ = Repeats.from_json(facts["repeats"])
+        self._make(spec)
+        self.model_.load_state_dict(tensors)
+        self.model_.requires_grad_(False)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise SettingError(f"Got {name}={value!r}. Expected a positive whole number.")
