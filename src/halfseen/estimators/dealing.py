@@ -46,7 +46,8 @@ class Dealer:
                 len(self.masks), generator=self.generator, device=self.masks.device
             )
         index, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
-        return self.x[index], self.masks[index]
+        # Several times faster than self.x[index].
+        return self.x.index_select(0, index), self.masks.index_select(0, index)
 
     def some_masks(self) -> Tensor:
         """Masks (B, U) of rows at random."""

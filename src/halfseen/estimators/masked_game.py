@@ -128,9 +128,8 @@ class MaskedGame(nn.Module):
         """
 
         def critic() -> Losses:
-            self.train()
             # Running moments of a normalisation move without a gradient.
-            self.rows.train(joint)
+            self._learn(rows=joint)
             return self._imputer_critic(dealer, masks)
 
         def imputer() -> Losses:
@@ -162,11 +161,18 @@ class MaskedGame(nn.Module):
             betas=stakes.betas,
         )
 
+    def _learn(self, *, rows: bool) -> None:
+        """Normalise by batches again, after a monitor; ``rows``: the generator of rows too."""
+        # To walk over all modules in every step would take as long as a small critic.
+        if not self.training or self.rows.training != rows:
+            self.train()
+            self.rows.train(rows)
+
     # ---- rows and masks -----------------------------------------------------------------
 
     def _critics(self, dealer: Dealer) -> Losses:
         """Minus Eq. 4 and 5, with penalties."""
-        self.train()
+        self._learn(rows=True)
         x, m = dealer.rows()
         noise = dealer.noise()
         with torch.no_grad():

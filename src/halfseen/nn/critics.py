@@ -178,9 +178,9 @@ class _Compared(torch.autograd.Function):
         of_weights, of_biases = [], []
         for weight, h, v in zip(weights[:-1], units, paths, strict=True):
             of_weights.append(product(torch.cat([x * score, t], 1).mT, v))
-            of_biases.append(score.mT @ v[:, :n])
+            of_biases.append(torch.bmm(score.mT, v[:, :n]))
             t, x = _kinked(product(t, weight), h[:, n:], ctx.leak), h[:, :n]
-        of_weights.append(x.mT @ score + t.sum(1)[..., None])
+        of_weights.append(torch.bmm(x.mT, score) + t.sum(1)[..., None])
         of_biases.append(score.sum(1, keepdim=True))
         return None, None, None, None, *of_weights, *of_biases
 

@@ -39,12 +39,11 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     >>> affine(torch.ones(1, 1, 2), torch.ones(1, 2, 1), torch.ones(1, 1, 1))
     tensor([[[3.]]])
     """
-    members = len(weight)
     if _is_large(x, weight):
-        parts = [_multiply(*part) for part in zip(x, weight, bias[:, 0], strict=True)]
-        return parts[0][None] if members == 1 else torch.stack(parts)
-    if members == 1:
-        return torch.addmm(bias[0], x[0], weight[0])[None]
+        return _multiply(x, weight, bias)
+    if len(weight) == 1:
+        # Not by an index, whose derivative would be a copy into zeros.
+        return torch.addmm(bias.squeeze(0), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
     return torch.baddbmm(bias, x, weight)
 
 
@@ -56,29 +55,31 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     >>> product(torch.ones(1, 1, 2), torch.ones(1, 2, 1))
     tensor([[[2.]]])
     """
-    if not _is_large(a, b):
-        return a @ b
-    parts = [_multiply(*part, None) for part in zip(a, b, strict=True)]
-    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+    return _multiply(a, b, None) if _is_large(a, b) else torch.bmm(a, b)
 
 
 def _is_large(x: Tensor, weight: Tensor) -> bool:
     """Whether a product is worth another library: it is large and plain."""
     plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return HAS_ONEDNN and plain and x.shape[1] * weight[0].numel() >= LARGE
+    return HAS_ONEDNN and plain and x.shape[1] * weight.shape[1:].numel() >= LARGE
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """One member's ``x @ weight + bias``; recorded only where something is learned by it."""
+    """``x @ weight + bias`` by oneDNN, recorded only where something may be learned by it."""
     return _Affine.apply(x, weight, bias) if torch.is_grad_enabled() else _onednn(x, weight, bias)
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, weight.t(), bias, "none", [], "")
+    biases = [None] * len(weight) if bias is None else bias[:, 0]
+    parts = [
+        torch.ops.mkldnn._linear_pointwise(one, w.t(), b, "none", [], "")
+        for one, w, b in zip(x, weight, biases, strict=True)
+    ]
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
 
 
 class _Affine(torch.autograd.Function):
-    """One member's ``x @ weight + bias``, and its derivatives of any order, by oneDNN."""
+    """``x @ weight + bias`` for each member, and its derivatives of any order, by oneDNN."""
 
     # With a setup_context of its own each call would take 12 us longer.
     @staticmethod
@@ -91,7 +92,7 @@ class _Affine(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         wants_x, wants_weight, wants_bias = ctx.needs_input_grad
         return (
-            _multiply(grad, weight.t(), None) if wants_x else None,
-            _multiply(x.t(), grad, None) if wants_weight else None,
-            grad.sum(0) if wants_bias else None,
+            _multiply(grad, weight.mT, None) if wants_x else None,
+            _multiply(x.mT, grad, None) if wants_weight else None,
+            grad.sum(1, keepdim=True) if wants_bias else None,
         )

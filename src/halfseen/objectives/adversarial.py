@@ -40,7 +40,10 @@ def masked(x: Tensor, s: Tensor, fill: float | Tensor) -> Tensor:
     >>> masked(torch.tensor([0.2, 0.7]), torch.tensor([1.0, 0.0]), 0.5)
     tensor([0.2000, 0.5000])
     """
-    return x * s + fill * (1 - s)
+    shown = x * s
+    if not isinstance(fill, Tensor) and fill == 0:
+        return shown
+    return shown + fill * (1 - s)
 
 
 def critic_losses(
@@ -67,9 +70,9 @@ def critic_losses(
     tuple of Tensor
         Minus the estimated distance, and the penalty, each of shape ().
     """
-    said = critic.compare(real, fake, share)
-    gap = (said.fake - said.real).mean(-1).sum()
-    return gap, penalty * ((said.slope - 1) ** 2).mean(-1).sum()
+    said, n_rows = critic.compare(real, fake, share), real.shape[1]
+    gap = (said.fake - said.real).sum() / n_rows
+    return gap, ((said.slope - 1) ** 2).sum() * (penalty / n_rows)
 
 
 def generator_loss(critic: Critic, fake: Tensor) -> Tensor:
