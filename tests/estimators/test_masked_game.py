@@ -60,7 +60,7 @@ def make_game(stakes=None, *, given_data=False, sees_mask=True, known=None, mask
     # Larger than usual, so that no term is hidden behind another.
     with torch.no_grad():
         for p in game.parameters():
-            p.mul_(2)
+            p.mul_(2.5)
     return game
 
 
@@ -184,7 +184,10 @@ class Reference:
         (slope,) = torch.autograd.grad(self.net(name, between).sum(), between, create_graph=True)
         # Where all units are off the length is zero, and so is its gradient.
         lengths = (slope**2).sum(1).clamp_min(1e-300).sqrt()
-        return self.game.stakes.penalty * ((lengths - 1) ** 2).mean()
+        excess = lengths - 1
+        if self.game.stakes.one_sided:
+            excess = torch.where(excess > 0, excess, 0.0)
+        return self.game.stakes.penalty * (excess**2).mean()
 
     # Eq. 4 and 5 as critics see them.
     def critics(self):
@@ -300,10 +303,11 @@ def generation(game, dealer):
     return game.generation(dealer, joint=False)
 
 
+@pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize("fill", [0.0, 0.5])
 @pytest.mark.parametrize("given_data", [False, True])
-def test_critics_of_rows_and_masks(fill, given_data):
-    stakes = Stakes(fill=fill, penalty=7.0)
+def test_critics_of_rows_and_masks(fill, given_data, one_sided):
+    stakes = Stakes(fill=fill, penalty=7.0, one_sided=one_sided)
     game = make_game(stakes, given_data=given_data)
     assert compare("critics", generation, game, given_data=given_data) == {
         "data": {"data_critic"},

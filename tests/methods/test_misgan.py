@@ -110,6 +110,7 @@ def test_stakes_are_the_settings():
         beta=0.4,
         fill=0.5,
         gradient_penalty=6.0,
+        one_sided=True,
         reconstruction=0.7,
         n_critic=8,
         lr=0.09,
@@ -117,10 +118,11 @@ def test_stakes_are_the_settings():
         betas=[0.1, 0.2],
         beta_mode="released",
     )
-    assert vars(model._stakes()) == vars(
+    assert vars(model._stakes(DataSpec.pixels((1, 2, 2)))) == vars(
         Stakes(
             fill=0.5,
             penalty=6.0,
+            one_sided=True,
             alpha=0.3,
             beta=0.4,
             released=True,
@@ -131,6 +133,19 @@ def test_stakes_are_the_settings():
             betas=(0.1, 0.2),
         )
     )
+
+
+def test_penalties_have_one_side_for_tables_and_both_for_images():
+    specs = {"table": DataSpec.continuous(4), "picture": DataSpec.pixels((1, 2, 2))}
+
+    def sides(model):
+        return {name: model._stakes(spec).one_sided for name, spec in specs.items()}
+
+    for method in METHODS:
+        assert sides(method()) == {"table": True, "picture": False}
+        for given in (True, False):
+            assert sides(method(one_sided=given)) == dict.fromkeys(specs, given)
+    assert sides(MisGAN.published()) == {"table": False, "picture": False}
 
 
 def test_published_settings():

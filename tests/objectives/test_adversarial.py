@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from halfseen.nn.critics import Critic
+from halfseen.nn.critics import Critic, MLPCritic
 from halfseen.objectives.adversarial import (
     cell_critic_loss,
     cell_generator_loss,
@@ -85,6 +85,37 @@ def test_the_penalty_is_taken_between_real_and_fake(share, length):
         length = math.hypot(1.0, 0.375)
     _, penalty = critic_losses(Bowl(), real, fake, torch.full((1, 1, 1), share), 2.0)
     assert penalty.item() == pytest.approx(2 * (length - 1) ** 2)
+
+
+@pytest.mark.parametrize(("share", "excess"), [(1.0, 3.0), (0.0, 0.0)])
+def test_a_penalty_of_one_side_lets_short_gradients_be(share, excess):
+    """They are of length 4 at the real row, and 0.5 at the fake one."""
+    real, fake = rows([4.0, 0.0]), rows([0.0, 0.5])
+    shares = torch.full((1, 1, 1), share)
+    _, penalty = critic_losses(Bowl(), real, fake, shares, 2.0, one_sided=True)
+    assert penalty.item() == pytest.approx(2 * excess**2)
+
+
+def turned_round(one_sided):
+    """What a critic of one number says after its fakes have jumped across the real rows."""
+    generator = torch.Generator().manual_seed(0)
+    critic = MLPCritic(1, 1, (16, 16), generator)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-2, betas=(0.5, 0.9))
+    for fakes in (-1.0, 1.0):
+        for _ in range(150):
+            real, fake = torch.zeros(1, 64, 1), torch.full((1, 64, 1), fakes)
+            share = torch.rand(1, 64, 1, generator=generator)
+            losses = critic_losses(critic, real, fake, share, 10.0, one_sided=one_sided)
+            optimizer.zero_grad()
+            torch.stack(losses).sum().backward()
+            optimizer.step()
+    return losses[0].item()
+
+
+def test_with_one_side_a_critic_of_one_column_turns_round():
+    # The distance is 1. With both sides the critic is wrong for good: it likes the fakes.
+    assert turned_round(one_sided=True) == pytest.approx(-1.0, abs=0.1)
+    assert turned_round(one_sided=False) > 0.5
 
 
 def test_a_gradient_of_length_one_costs_nothing():

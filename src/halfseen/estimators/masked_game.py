@@ -40,6 +40,8 @@ class Stakes:
         What hides a missing cell from the critic, tau.
     penalty : float
         Weight of the gradient penalty.
+    one_sided : bool
+        Whether only gradients longer than 1 cost.
     alpha, beta : float
         How much the masks learn from the rows' critic, and the rows from that of completions.
     released : bool
@@ -56,6 +58,7 @@ class Stakes:
 
     fill: float = 0.0
     penalty: float = 10.0
+    one_sided: bool = False
     alpha: float = 0.2
     beta: float = 0.1
     released: bool = False
@@ -179,18 +182,20 @@ class MaskedGame(nn.Module):
             fake = self.rows(noise)
             made = self.masks(noise, fake)
         real = self.hidden(x, m).expand_as(fake)
-        penalty, share = self.stakes.penalty, noise.uniform(1)
-        losses = dict(
-            zip(
-                ("data", "data_penalty"),
-                critic_losses(self.data_critic, real, self.hidden(fake, made), share, penalty),
-                strict=True,
-            )
-        )
+        share, hidden = noise.uniform(1), self.hidden(fake, made)
+        losses = self._compared("data", self.data_critic, real, hidden, share)
         if self.mask_critic is not None:
-            of_masks = critic_losses(self.mask_critic, m.expand_as(made), made, share, penalty)
-            losses |= {"mask": of_masks[0], "mask_penalty": of_masks[1]}
+            losses |= self._compared("mask", self.mask_critic, m.expand_as(made), made, share)
         return losses
+
+    def _compared(
+        self, name: str, critic: Critic, real: Tensor, fake: Tensor, share: Tensor
+    ) -> Losses:
+        stakes = self.stakes
+        gap, penalty = critic_losses(
+            critic, real, fake, share, stakes.penalty, one_sided=stakes.one_sided
+        )
+        return {name: gap, f"{name}_penalty": penalty}
 
     def _rows(self, dealer: Dealer, *, joint: bool) -> Losses:
         noise = dealer.noise()
@@ -239,9 +244,7 @@ class MaskedGame(nn.Module):
         with torch.no_grad():
             real = self.rows(noise)
             done = self._completed(dealer, noise, masks)
-        share, penalty = noise.uniform(1), self.stakes.penalty
-        gap, slope = critic_losses(self.imputer_critic, real, done, share, penalty)
-        return {"imputer": gap, "imputer_penalty": slope}
+        return self._compared("imputer", self.imputer_critic, real, done, noise.uniform(1))
 
     def _imputer(self, dealer: Dealer, masks: MaskSource | None) -> Losses:
         assert self.imputer is not None

@@ -56,6 +56,10 @@ SHARED = """imputer : {"joint", "standalone", "none"}
         Of categories.
     gradient_penalty : float
         Its weight.
+    one_sided : bool or None
+        Whether only gradients of critics that are longer than 1 cost. Published penalties cost
+        shorter ones as well, with which critics of few columns cannot turn round; None is one
+        side for tables, and both for images.
     beta : float
         Weight of the completions' critic for generated rows, with ``imputer="joint"``.
     reconstruction : float
@@ -128,6 +132,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         fill: float = 0.0,
         gumbel_temperature: float = 0.5,
         gradient_penalty: float = 10.0,
+        one_sided: bool | None = None,
         beta: float = 0.1,
         reconstruction: float = 0.0,
         n_critic: int = 3,
@@ -161,11 +166,12 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
     def _masks(self, masks: Tensor, generator: torch.Generator) -> tuple[nn.Module, Critic | None]:
         """Where masks come from, given those of the table (n, U), and their critic."""
 
-    def _stakes(self) -> Stakes:
+    def _stakes(self, spec: DataSpec) -> Stakes:
         """Weights of the losses."""
         return Stakes(
             fill=self.fill,
             penalty=self.gradient_penalty,
+            one_sided=spec.shape is None if self.one_sided is None else self.one_sided,
             beta=self.beta,
             reconstruction=self.reconstruction,
             n_critic=self.n_critic,
@@ -214,7 +220,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
             imputer,
             imputer_critic,
             self.mask_units_,
-            self._stakes(),
+            self._stakes(spec),
         )
 
     def _learn(self, dealer: Dealer, held: Held | None) -> None:

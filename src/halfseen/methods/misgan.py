@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, nn
 
+from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.adversarial_networks import GAN_NETWORKS
 from halfseen.estimators.card import MethodCard
@@ -114,8 +115,10 @@ class MisGAN(MaskedImputer):
                 "masks can be told the row."
             )
 
-    def _stakes(self) -> Stakes:
-        return replace(super()._stakes(), alpha=self.alpha, released=self.beta_mode == "released")
+    def _stakes(self, spec: DataSpec) -> Stakes:
+        return replace(
+            super()._stakes(spec), alpha=self.alpha, released=self.beta_mode == "released"
+        )
 
     def _masks(self, masks: Tensor, generator: torch.Generator) -> tuple[nn.Module, Critic | None]:
         build, units = GAN_NETWORKS[self.network], self.mask_units_
@@ -171,6 +174,7 @@ class MisGAN(MaskedImputer):
             "monitor": "none",
             "validation_fraction": 0.0,
             "n_critic": 5,
+            "one_sided": False,
             "lr": 1e-4,
             "imputer_lr": 2e-4,
             "schedule": "constant",

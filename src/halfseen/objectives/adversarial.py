@@ -47,7 +47,13 @@ def masked(x: Tensor, s: Tensor, fill: float | Tensor) -> Tensor:
 
 
 def critic_losses(
-    critic: Critic, real: Tensor, fake: Tensor, share: Tensor, penalty: float
+    critic: Critic,
+    real: Tensor,
+    fake: Tensor,
+    share: Tensor,
+    penalty: float,
+    *,
+    one_sided: bool = False,
 ) -> tuple[Tensor, Tensor]:
     r"""What a Wasserstein critic minimises, summed over members.
 
@@ -64,6 +70,10 @@ def critic_losses(
         e, uniform in (0, 1).
     penalty : float
         The weight of the gradient penalty.
+    one_sided : bool, default=False
+        Whether gradients shorter than 1 cost nothing (Petzka, Fischer and Lukovnikov, ICLR 2018).
+        Where they do, a critic cannot turn round in few dimensions: between a slope of 1 and one
+        of -1 lies the flat critic, which costs more than it can win.
 
     Returns
     -------
@@ -71,8 +81,10 @@ def critic_losses(
         Minus the estimated distance, and the penalty, each of shape ().
     """
     said, n_rows = critic.compare(real, fake, share), real.shape[1]
-    gap = (said.fake - said.real).sum() / n_rows
-    return gap, ((said.slope - 1) ** 2).sum() * (penalty / n_rows)
+    gap, excess = (said.fake - said.real).sum() / n_rows, said.slope - 1
+    if one_sided:
+        excess = excess.clamp_min(0)
+    return gap, (excess**2).sum() * (penalty / n_rows)
 
 
 def generator_loss(critic: Critic, fake: Tensor) -> Tensor:
