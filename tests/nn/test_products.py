@@ -12,6 +12,7 @@ from halfseen.nn.products import affine, product
 @pytest.fixture(autouse=True)
 def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "LARGE", 1)
+    monkeypatch.setattr(products, "LARGE_LEARNED", 1)
 
 
 def _inputs(members: int) -> tuple[torch.Tensor, ...]:
@@ -53,5 +54,37 @@ def test_other_precisions_and_small_products_stay_with_torch(
     monkeypatch.setattr(products._Affine, "apply", refuse)
     x, weight, bias = (tensor.double() for tensor in _inputs(1))
     assert affine(x, weight, bias).dtype == torch.float64
-    monkeypatch.setattr(products, "LARGE", 10**6)
+    monkeypatch.setattr(products, "LARGE_LEARNED", 10**6)
     assert affine(*_inputs(1)).shape == (1, 5, 4)
+
+
+@pytest.mark.parametrize("expanded", [True, False])
+def test_weights_and_slopes_come_to_onednn_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch, expanded: bool
+) -> None:
+    # It takes a thousand times longer with others, such as the slope of a plain sum.
+    asked, ask = [], torch.ops.mkldnn._linear_pointwise
+
+    def look(x: torch.Tensor, weight: torch.Tensor, *rest: object) -> torch.Tensor:
+        asked.append(weight.is_contiguous() or weight.t().is_contiguous())
+        return ask(x, weight, *rest)
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", look)
+    x, weight, bias = _inputs(2)
+    wide = torch.cat([weight, weight], -1)
+    for out in (affine(x, weight, bias), product(x, wide[..., 1:5])):
+        loss = out.sum() if expanded else out[..., :3].square().sum()
+        loss.backward()
+    assert len(asked) == 12
+    assert all(asked)
+    torch.testing.assert_close(x.grad, _plain_slope(expanded))
+
+
+def _plain_slope(expanded: bool) -> torch.Tensor:
+    x, weight, bias = _inputs(2)
+    wide = torch.cat([weight, weight], -1)
+    for out in (x @ weight + bias, x @ wide[..., 1:5]):
+        loss = out.sum() if expanded else out[..., :3].square().sum()
+        loss.backward()
+    assert x.grad is not None
+    return x.grad

@@ -13,8 +13,9 @@ from torch import Tensor
 
 __all__ = ["affine", "product"]
 
-# Products with fewer multiplications are not worth another library's preparations.
-LARGE = 2**21
+# Products with fewer multiplications are not worth another library's preparations, which come
+# three times where something is learned.
+LARGE, LARGE_LEARNED = 2**21, 2**23
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )
@@ -61,7 +62,8 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 def _is_large(x: Tensor, weight: Tensor) -> bool:
     """Whether a product is worth another library: it is large and plain."""
     plain = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    return HAS_ONEDNN and plain and x.shape[1] * weight.shape[1:].numel() >= LARGE
+    least = LARGE_LEARNED if torch.is_grad_enabled() else LARGE
+    return HAS_ONEDNN and plain and x.shape[1] * weight.shape[1:].numel() >= least
 
 
 def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -72,10 +74,16 @@ def _multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     biases = [None] * len(weight) if bias is None else bias[:, 0]
     parts = [
-        torch.ops.mkldnn._linear_pointwise(one, w.t(), b, "none", [], "")
+        torch.ops.mkldnn._linear_pointwise(one, _dense(w).t(), b, "none", [], "")
         for one, w, b in zip(x, weight, biases, strict=True)
     ]
     return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+
+
+def _dense(weight: Tensor) -> Tensor:
+    """A copy of a weight whose rows do not follow each other: oneDNN would be very slow."""
+    dense = weight.is_contiguous() or weight.t().is_contiguous()
+    return weight if dense else weight.contiguous()
 
 
 class _Affine(torch.autograd.Function):
