@@ -21,7 +21,7 @@ from halfseen.estimators.base import store
 from halfseen.estimators.dealing import Dealer, Held
 from halfseen.estimators.mask_units import MaskUnits
 from halfseen.estimators.masked_game import MaskedGame, Stakes
-from halfseen.estimators.masked_monitors import MONITORS, MaskedMonitor
+from halfseen.estimators.masked_monitors import MONITORS, watch
 from halfseen.estimators.masked_rows import MaskedRows
 from halfseen.estimators.players import CellImputer, MaskTable, PictureMasks, RowMaker
 from halfseen.mechanisms.images import ImageMask
@@ -74,9 +74,13 @@ SHARED = """imputer : {"joint", "standalone", "none"}
         Whether ``transform`` gives the mean over draws, or one draw.
     n_draws_predict : int
         Draws behind a mean, per member.
-    monitor : {"sliced-wasserstein", "critic-gap", "none"}
+    monitor : {"sliced-wasserstein", "frechet", "critic-gap", "none"}
         By which the best state is chosen: the distance of generated and completed rows from
         held-out ones where these were seen, what the critic says of them, or the last state.
+    monitor_features : Module or None
+        From rows, such as flat images (B, c * h * w), to features that the Frechet distance
+        compares, such as :func:`halfseen.metrics.lenet_features`; None takes the cells. A file
+        does not keep it: ``load(path, monitor_features=None)``.
     validation_fraction : float
         Share of the rows that is held out for that.
     max_steps, imputer_steps : int or None
@@ -140,7 +144,10 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         n_members: int = 1,
         decision: Literal["mean", "draw"] = "mean",
         n_draws_predict: int = 20,
-        monitor: Literal["sliced-wasserstein", "critic-gap", "none"] = "sliced-wasserstein",
+        monitor: Literal[
+            "sliced-wasserstein", "frechet", "critic-gap", "none"
+        ] = "sliced-wasserstein",
+        monitor_features: nn.Module | None = None,
         validation_fraction: float = 0.1,
         max_steps: int | None = None,
         imputer_steps: int | None = None,
@@ -240,9 +247,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
     def _monitor(self, what: str, held: Held | None) -> Any:
         if held is None or self.monitor == "none":
             return None
-        watched = MaskedMonitor(self.game_, held, self.n_members, self.seed_)
-        score = MONITORS[self.monitor][what]
-        return lambda: score(watched)
+        features = self.monitor_features
+        return watch(self.monitor, what, self.game_, held, self.n_members, self.seed_, features)
 
     def adapt(self, masks: Any, *, max_steps: int | None = None, random_state: Any = None) -> Self:
         """An imputer for another law of masks, from the generator alone (Eq. 11).
