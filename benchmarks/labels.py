@@ -28,6 +28,12 @@ and 2 500 for pictures, for all alike. Published values, in brackets, are of lon
 rows and of single decodings; CVAE that sees the data and VAEAC learn from complete rows there,
 and in these rows too."""
 
+ADVERSARIES = ("misgan-mnist", "gain-uci", "misgan-cifar", "misgan-celeba")
+SHORT_ADVERSARIES = ADVERSARIES[:2]
+ABOUT_ADVERSARIES = """\
+Adversarial models (`halfseen reproduce NAME --quick`). Distances of digits are by our own LeNet and can
+be compared within a table only; published errors, in brackets, are of the full budget."""
+
 
 def labels(
     names: tuple[str, ...] = NAMES, *, main: bool = False, introduction: str = INTRODUCTION

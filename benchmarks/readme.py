@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from labels import ABOUT_MODALITIES, MODALITIES, SHORT_MODALITIES, labels
+from labels import (
+    ABOUT_ADVERSARIES,
+    ABOUT_MODALITIES,
+    ADVERSARIES,
+    MODALITIES,
+    SHORT_ADVERSARIES,
+    SHORT_MODALITIES,
+    labels,
+)
 from labels import SHORT as LABELS
 from report import read, report
 
@@ -76,10 +84,12 @@ def main() -> None:
     more = "Spread of the draws, coverage and the rest: [docs/results.md](docs/results.md)."
     told = labels(LABELS, main=True)
     parts = labels(SHORT_MODALITIES, main=True, introduction=ABOUT_MODALITIES)
-    block = "\n\n".join([START, self_masking(), short, told, parts, fast, more, END])
+    games = labels(SHORT_ADVERSARIES, main=True, introduction=ABOUT_ADVERSARIES)
+    block = "\n\n".join([START, self_masking(), short, told, parts, games, fast, more, END])
     README.write_text(head + block + tail)
     everything = labels(MODALITIES, introduction=ABOUT_MODALITIES)
-    sections = ["# Results", self_masking(), whole, labels(), everything, fast]
+    games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES)
+    sections = ["# Results", self_masking(), whole, labels(), everything, games, fast]
     DETAILS.write_text("\n\n".join(sections) + "\n")
 
 
@@ -147,7 +157,7 @@ def predicting() -> list[str]:
         what = f"{record['rows']} rows x {record['columns']} columns, K {record['n_importance']}"
         ours = f"{record['seconds']:.0f} s, peak {record['peak_mb']} MB"
         if "cpu_seconds" in record:
-            ours = f"{record['cpu_seconds']:.0f} s of processor on a shared machine, " + ours
+            ours = f"{ours}, {record['cpu_seconds']:.0f} s of processor"
         rows.append(f"| supMIWAE (networks 128-128), prediction of {what} | - | {ours} | - |")
     return rows
 
