@@ -264,3 +264,13 @@ def test_temperature_one_changes_nothing_and_more_widens(law):
     assert (
         wide.draw(noise(20_000)).var((0, 1, 2)) > law.draw(noise(20_000)).var((0, 1, 2)) * 0.99
     ).all()
+
+
+@pytest.mark.parametrize("count", [0.0, 1.0, 7.0, 1e5])
+def test_counts_have_the_gradient_of_their_probability(count):
+    mu, sigma = (cells(v).requires_grad_() for v in (0.3, 0.9))
+    law = RoundedLogLaw(mu, sigma, torch.zeros(1), torch.ones(1))
+    x = torch.log1p(torch.tensor([[count]], dtype=torch.float64))
+    assert torch.autograd.gradcheck(
+        lambda m, s: RoundedLogLaw(m, s, law.shift, law.scale).log_prob(x), (mu, sigma)
+    )

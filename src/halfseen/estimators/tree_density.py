@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from halfseen.core.batch import Batch, Rows
@@ -19,6 +18,7 @@ from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.floors import noise_floors
+from halfseen.estimators.generating import RowGenerator
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.tree_design import TreeDesign, column_order, make_tree
 from halfseen.estimators.tree_fitting import TreeFit, row_parts
@@ -32,7 +32,7 @@ __all__ = ["TreeDensity"]
 ROWS = 512
 
 
-class TreeDensity(BaseImputer):
+class TreeDensity(RowGenerator, BaseImputer):
     """Base of the imputers whose model is a :class:`TreeModel`; a method lists its settings."""
 
     n_components: int
@@ -159,16 +159,29 @@ class TreeDensity(BaseImputer):
     def _rows(self, values: np.ndarray) -> Rows:
         return Rows.from_values(self.units_.to_model(values), self.device)
 
+    def _from_features(self, features: Tensor) -> np.ndarray:
+        """Mean features (..., F) in natural units as values (..., p) in data units."""
+        contract = Features(self.units_.spec).to(features.device).contract
+        return self.units_.finish(contract(features).cpu().numpy())
+
+    def _to_data(self, x: Tensor) -> np.ndarray:
+        """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
+        natural = self.units_.natural(x, list(range(x.shape[-1])))
+        return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
+
     @torch.no_grad()
     def _complete(self, values: np.ndarray) -> np.ndarray:
         """Conditional means of numbers, most probable categories."""
         if values.shape[1] == 0:
             return values
         parts = row_parts(self._rows(values), self.model_.width)
-        features = torch.cat([self.model_.mean(batch, self.units_) for batch in parts])
-        return self.units_.finish(Features(self.units_.spec).contract(features).cpu().numpy())
+        return self._from_features(
+            torch.cat([self.model_.mean(batch, self.units_) for batch in parts])
+        )
 
-    def sample(self, X: Any, n_draws: int = 20, random_state: Any = None) -> list[Any]:
+    def sample(
+        self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
+    ) -> list[Any]:
         """Multiple imputation: several completed tables, drawn from the exact conditional law.
 
         Parameters
@@ -179,6 +192,9 @@ class TreeDensity(BaseImputer):
             How many.
         random_state : int, optional
             Seed of the draws; by default that of the fit.
+        noise : bool, default=True
+            Whether a cell is drawn from its component; otherwise it is the mean of that, or the
+            most probable category: pictures to look at, but no multiple imputation.
 
         Returns
         -------
@@ -190,66 +206,45 @@ class TreeDensity(BaseImputer):
         SettingError
             When ``n_draws`` is no positive whole number.
         """
-        check_is_fitted(self, "codec_")
-        _check_count("n_draws", n_draws)
+        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
         values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
         seed = self.seed_ if random_state is None else seed_from(random_state)
-        draws = self._draws(values, n_draws, seed) if values.shape[1] else [values] * n_draws
+        rows, parts = self._rows(values), []
+        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
+        for batch in row_parts(rows, self.model_.width * n_draws):
+            own, keys = np.split(keys, [len(batch)])
+            parts.append(self._drawn(batch, RowNoise(own, 1, n_draws, self.device), noise=noise))
+        draws = np.concatenate(parts, 1)
         return [self.codec_.restore(X, self._full(draw)) for draw in draws]
 
     @torch.no_grad()
-    def _draws(self, values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-        """Completed values in data units, (n_draws, n, p)."""
-        rows = self._rows(values)
-        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
-        parts, start = [], 0
-        for batch in row_parts(rows, self.model_.width * n_draws):
-            own = keys[start : start + len(batch)]
-            noise = RowNoise(own, 1, n_draws, rows.x.device)
-            parts.append(self._to_data(self.model_.draw(batch, noise)))
-            start += len(batch)
-        return np.concatenate(parts, 1)
+    def _drawn(self, batch: Batch, source: Noise, *, noise: bool) -> np.ndarray:
+        """Rows in data units (R, B, p), drawn given what is seen of them."""
+        if noise:
+            return self._to_data(self.model_.draw(batch, source))
+        return self._from_features(self.model_.centers(batch, source, self.units_))
 
-    def _to_data(self, x: Tensor) -> np.ndarray:
-        """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
-        natural = self.units_.natural(x, list(range(x.shape[-1])))
-        return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
-
-    def generate(self, n_rows: int = 1, *, random_state: Any = None) -> Any:
-        """New rows, drawn from the model.
-
-        Parameters
-        ----------
-        n_rows : int, default=1
-            How many.
-        random_state : int, optional
-            Seed of the rows; by default that of the fit.
-
-        Returns
-        -------
-        same as the data of fit
-            Complete rows.
-
-        Raises
-        ------
-        SettingError
-            When ``n_rows`` is no positive whole number.
-        """
-        check_is_fitted(self, "codec_")
-        _check_count("n_rows", n_rows)
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        values = self._new_rows(n_rows, seed) if self._varying else np.zeros((n_rows, 0))
-        return self.codec_.create(self._full(values))
-
-    @torch.no_grad()
-    def _new_rows(self, n_rows: int, seed: int) -> np.ndarray:
+    def _new_rows(
+        self, n_rows: int, seed: int, *, noise: bool, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`RowGenerator`: draws given nothing."""
+        if masks:
+            raise SettingError(
+                f"Got a {type(self).__name__}, which has no law of the mask to generate from. "
+                "Expected a method that has one, such as VSAEImputer; or make holes in the rows "
+                "with ampute."
+            )
         generator = new_generator(seed, 5, self.device)
-        empty = torch.zeros(1, len(self._varying), device=generator.device)
-        parts = []
+        empty = torch.zeros(1, len(self._varying), device=generator.device, dtype=torch.float32)
+        nothing, parts = Batch(empty, empty, empty), []
         for start in range(0, n_rows, ROWS):
-            noise = Noise(generator, (1, min(ROWS, n_rows - start), 1))
-            parts.append(self._to_data(self.model_.draw(Batch(empty, empty, empty), noise)[:, 0]))
-        return np.concatenate(parts)
+            source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
+            parts.append(self._drawn(nothing, source, noise=noise)[:, 0])
+        values = np.concatenate(parts)
+        return values, np.ones(values.shape, dtype=bool)
 
     @torch.no_grad()
     def score_samples(self, X: Any) -> np.ndarray:
@@ -309,8 +304,3 @@ class TreeDensity(BaseImputer):
         self._make(spec)
         self.model_.load_state_dict(tensors)
         self.model_.requires_grad_(False)
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise SettingError(f"Got {name}={value!r}. Expected a positive whole number.")

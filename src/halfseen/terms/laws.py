@@ -186,7 +186,8 @@ class RoundedLogLaw(Law):
         count = torch.expm1((x * self.scale + self.shift).clamp(max=60.0)).clamp_min(0.0).round()
         lower = (torch.log1p((count - 0.5).clamp_min(-0.5)) - self.shift) / self.scale
         upper = (torch.log1p(count + 0.5) - self.shift) / self.scale
-        return torch.where(count > 0, lower, torch.full_like(lower, -math.inf)), upper
+        # Not -inf, whose quotient by a scale has no gradient.
+        return torch.where(count > 0, lower, torch.full_like(lower, -1e6)), upper
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-probability of the count; of a large one, the density times the width."""

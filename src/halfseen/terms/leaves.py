@@ -57,6 +57,10 @@ class Leaves(nn.Module, ABC):
         ``noise`` is of shape (1, R, B).
         """
 
+    @abstractmethod
+    def centers(self, member: Tensor, components: Tensor, units: Units) -> Tensor:
+        """Mean features (R, B, F) in natural units of members (R, B), components (R, B, G)."""
+
 
 class ColumnLeaves(Leaves):
     """Every column is a leaf; its components are laws of its kind.
@@ -128,9 +132,17 @@ class ColumnLeaves(Leaves):
 
     def draw(self, member: Tensor, components: Tensor, noise: Noise) -> Tensor:
         """See :class:`Leaves`."""
+        return self._chosen(member, components).draw(noise, self.n_leaves)[0]
+
+    def centers(self, member: Tensor, components: Tensor, units: Units) -> Tensor:
+        """See :class:`Leaves`."""
+        return self._chosen(member, components).mean(units, self.n_features)[0]
+
+    def _chosen(self, member: Tensor, components: Tensor) -> Decoded:
+        """Laws (1, R, B, p) of all columns under the components that were drawn."""
         output = torch.arange(self.raw.shape[-1], device=member.device)
         raw = self.raw[member[..., None], components[..., self.leaf_of_raw], 0, output]
-        return self._laws(raw[None]).draw(noise, self.n_leaves)[0]
+        return self._laws(raw[None])
 
 
 class PatchLeaves(Leaves):
@@ -209,15 +221,18 @@ class PatchLeaves(Leaves):
 
     def draw(self, member: Tensor, components: Tensor, noise: Noise) -> Tensor:
         """See :class:`Leaves`."""
+        mu, sigma = (self._chosen(table, member, components) for table in (self.mu, self.sigma))
+        return GaussianLaw(mu[None], sigma[None]).draw(noise)[0]
+
+    def centers(self, member: Tensor, components: Tensor, units: Units) -> Tensor:
+        """See :class:`Leaves`."""
+        return self._chosen(self.mu, member, components)
+
+    def _chosen(self, table: Tensor, member: Tensor, components: Tensor) -> Tensor:
+        """Entries (R, B, p) of a table (M, G or 1, D, C)."""
+        own = table.transpose(-1, -2).expand(-1, self.n_leaves, -1, -1)
         patch = torch.arange(self.n_leaves, device=member.device)
-
-        def chosen(table: Tensor) -> Tensor:
-            """Entries (1, R, B, p) of a table (M, G or 1, D, C)."""
-            own = table.transpose(-1, -2).expand(-1, self.n_leaves, -1, -1)
-            cells = own[member[..., None], patch, components]
-            return cells.flatten(-2)[None, ..., self.pixel]
-
-        return GaussianLaw(chosen(self.mu), chosen(self.sigma)).draw(noise)[0]
+        return own[member[..., None], patch, components].flatten(-2)[..., self.pixel]
 
 
 def _raw_columns(head: Head) -> list[int]:

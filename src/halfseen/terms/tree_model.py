@@ -64,5 +64,14 @@ class TreeModel(nn.Module):
         noise : Noise
             Of shape (1, R, B).
         """
-        member, components = self.tree.draw(self.leaves(batch.x, batch.s), noise)
-        return self.leaves.draw(member, components, noise)
+        return self.leaves.draw(*self._components(batch, noise), noise)
+
+    def centers(self, batch: Batch, noise: Noise, units: Units) -> Tensor:
+        """As :meth:`draw`, with the means of the components that are drawn.
+
+        Features (R, B, F) in the units of ``Units.natural``.
+        """
+        return self.leaves.centers(*self._components(batch, noise), units)
+
+    def _components(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor]:
+        return self.tree.draw(self.leaves(batch.x, batch.s), noise)
