@@ -129,6 +129,8 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (M, ..., n_in) to (M, ..., n_out)."""
+        if x.dim() == 3:
+            return affine(x, self.weight, self.bias)
         members, n_in, n_out = self.weight.shape
         # Counted, because -1 would mean nothing where there is no input at all.
         flat = x.reshape(members, math.prod(x.shape[1:-1]), n_in)
