@@ -59,6 +59,8 @@ class AdversarialImputer(BaseImputer):
     random_state: Any
     device: str
     verbose: bool
+    #: A setting of methods that have it: see :func:`bounded_units`.
+    scale: str = "standard"
 
     #: Fewest and most rounds when ``max_steps`` is left to the number of rows.
     step_range: ClassVar[tuple[int, int]] = (1500, 4000)
@@ -89,7 +91,9 @@ class AdversarialImputer(BaseImputer):
         self.n_iter_, self.stopped_ = 0, "steps"
         if spec.n_columns == 0:
             return
-        self.units_, low, high = bounded_units(spec, values, skewed=self.skewed)
+        self.units_, low, high = bounded_units(
+            spec, values, skewed=self.skewed, scale=self.scale
+        )
         self.range_ = low, high
         x, s = self._tensors(values)
         self.mask_units_ = MaskUnits.of_rows(spec, s.cpu()).to(self.device)

@@ -50,11 +50,16 @@ def _widths(settings: Any, name: str, shape: Shape) -> Sequence[int]:
 
 
 def plain_network(
-    n_members: int, n_in: int, hidden: Sequence[int], n_out: int, generator: torch.Generator
+    n_members: int,
+    n_in: int,
+    hidden: Sequence[int],
+    n_out: int,
+    generator: torch.Generator,
+    init: str = "torch",
 ) -> StackedNetwork:
     """Affine layers with ReLU in between."""
-    body = StackedMLP(n_members, n_in, hidden, generator, activation="relu")
-    return StackedNetwork(body, n_out, generator)
+    body = StackedMLP(n_members, n_in, hidden, generator, activation="relu", init=init)
+    return StackedNetwork(body, n_out, generator, init)
 
 
 def _mlp_generator(

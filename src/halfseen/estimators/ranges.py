@@ -31,11 +31,11 @@ def seen_range(x: np.ndarray, spec: DataSpec) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounded_units(
-    spec: DataSpec, values: np.ndarray, *, skewed: bool = False
+    spec: DataSpec, values: np.ndarray, *, skewed: bool = False, scale: str = "standard"
 ) -> tuple[Units, np.ndarray, np.ndarray]:
     """Units for models whose answers stay in the range of what was seen.
 
-    Columns of a table are standardised; the pixels of a picture span [0, 1].
+    Columns of a table are standardised, or span [0, 1]; the pixels of a picture do that always.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ def bounded_units(
         Data units, NaN where missing.
     skewed : bool, default=False
         Whether strongly skewed columns are bent first, as in :class:`Units`.
+    scale : {"standard", "unit"}, default="standard"
+        Whether columns of a table are standardised, or what was seen of them spans [0, 1].
 
     Returns
     -------
@@ -57,14 +59,21 @@ def bounded_units(
     >>> units, low, high = bounded_units(DataSpec.continuous(1), table)
     >>> low.round(2), high.round(2)
     (array([-1.22]), array([1.22]))
+    >>> bounded_units(DataSpec.continuous(1), table, scale="unit")[1:]
+    (array([0.]), array([1.]))
     """
     units = Units.fit(spec, values, skewed=skewed)
     low, high = seen_range(units.to_model(values), spec)
-    shift, scale = units.shift.copy(), units.scale.copy()
-    for pixels in spec.images:
-        shift[pixels] += low[pixels] * units.scale[pixels]
-        width = high[pixels] - low[pixels]
-        scale[pixels] *= np.where(width > 0, width, 1.0)
-    units = units.rescaled(shift, scale)
+    spans = [*spec.images]
+    if scale == "unit":
+        inside = {pixel for pixels in spec.images for pixel in pixels}
+        numeric = [j for j, column in enumerate(spec.columns) if not column.categorical]
+        spans += [[j] for j in numeric if j not in inside]
+    shift, spread = units.shift.copy(), units.scale.copy()
+    for span in spans:
+        shift[span] += low[span] * units.scale[span]
+        width = high[span] - low[span]
+        spread[span] *= np.where(width > 0, width, 1.0)
+    units = units.rescaled(shift, spread)
     low, high = seen_range(units.to_model(values), spec)
     return units, low, high

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from halfseen.core.noise import Noise
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 
-__all__ = ["CellOutput", "MaskOutput"]
+__all__ = ["BOUNDS", "CellOutput", "MaskOutput"]
 
+Bound = Literal["sigmoid", "clip"]
+BOUNDS: tuple[str, ...] = get_args(Bound)
 MaskActivation = Literal["sigmoid", "stretched", "hard"]
 # How far beyond 0 and 1 a stretched sigmoid reaches before it is clipped, as released.
 STRETCH = 0.1
@@ -28,9 +30,12 @@ class CellOutput(nn.Module):
     spec : DataSpec
         The columns.
     low, high : array of shape (p,)
-        Range of each number; a sigmoid stretched to it bounds what comes out.
+        Range of each number.
     temperature : float, default=0.5
         Of the Gumbel-softmax: low ones are close to choices, and teach with more noise.
+    bound : {"sigmoid", "clip"}, default="sigmoid"
+        How numbers stay in their range: by a sigmoid stretched to it; or only in answers
+        (``hard``), where they are clipped, which leaves linear relations linear.
 
     Examples
     --------
@@ -49,9 +54,17 @@ class CellOutput(nn.Module):
     category: Tensor
 
     def __init__(
-        self, spec: DataSpec, low: np.ndarray, high: np.ndarray, temperature: float = 0.5
+        self,
+        spec: DataSpec,
+        low: np.ndarray,
+        high: np.ndarray,
+        temperature: float = 0.5,
+        bound: Bound = "sigmoid",
     ) -> None:
         super().__init__()
+        if bound not in BOUNDS:
+            raise SettingError(f"Got bound={bound!r}. Expected one of {BOUNDS}.")
+        self.bound = bound
         if not temperature > 0:
             raise SettingError(f"Got temperature={temperature!r}. Expected a positive number.")
         self.temperature = temperature
@@ -82,19 +95,49 @@ class CellOutput(nn.Module):
         noise : Noise
             Source of the choices between categories.
         hard : bool, default=False
-            Whether categories are chosen, so that indicators are 0 or 1.
+            Whether it is an answer: indicators are 0 or 1, numbers in their range.
         """
-        out = torch.sigmoid(raw)
-        if not self.unit:
-            out = self.start + self.width * out
+        out = self._numbers(raw, hard=hard)
         if not len(self.category):
             return out
-        logits = raw[..., self.place].masked_fill(~self.real, -torch.inf)
+        logits = self._logits(raw)
         gumbel = -torch.log(-torch.log(noise.uniform(*self.place.shape)))
         soft = torch.softmax((logits + gumbel) / self.temperature, -1)
         if hard:
             soft = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         return out.index_copy(-1, self.category, soft[..., self.real])
+
+    def _numbers(self, raw: Tensor, *, hard: bool) -> Tensor:
+        if self.bound == "clip":
+            # Clipped while it learns, a number beyond the range would have no gradient.
+            return raw.clamp(self.start, self.start + self.width) if hard else raw
+        out = torch.sigmoid(raw)
+        return out if self.unit else self.start + self.width * out
+
+    def _logits(self, raw: Tensor) -> Tensor:
+        """Of columns of categories, padded, (..., columns, levels)."""
+        return raw[..., self.place].masked_fill(~self.real, -torch.inf)
+
+    def errors(self, raw: Tensor, said: Tensor, x: Tensor) -> Tensor:
+        """Squared errors of numbers, and cross-entropies of categories at their own indicator.
+
+        Parameters
+        ----------
+        raw, said : Tensor of shape (..., F)
+            What the network says, and what :meth:`forward` made of it.
+        x : Tensor of shape (..., F)
+            The truth.
+
+        Returns
+        -------
+        Tensor of shape (..., F)
+            Summed over the features of a column, its error.
+        """
+        out = (said - x) ** 2
+        if not len(self.category):
+            return out
+        surprise = -torch.log_softmax(self._logits(raw), -1)[..., self.real]
+        return out.index_copy(-1, self.category, x[..., self.category] * surprise)
 
 
 class MaskOutput(nn.Module):

@@ -16,6 +16,7 @@ from halfseen.nn.products import affine
 
 __all__ = [
     "ACTIVATIONS",
+    "INITS",
     "Copies",
     "Interleaved",
     "StackedLinear",
@@ -24,6 +25,9 @@ __all__ = [
     "activation_named",
     "uniform_start",
 ]
+
+# How the weights of a network may start.
+INITS = ("torch", "he", "glorot")
 
 
 class Copies(nn.ModuleList):
@@ -81,12 +85,17 @@ def uniform_start(
         Numbers of inputs and of outputs that one unit meets.
     generator : torch.Generator
         Source of the values.
-    init : {"torch", "glorot", "zero"}
-        Uniform in 1/sqrt(inputs) for weight and bias; Glorot-uniform with zero bias (Keras);
-        or zeros.
+    init : {"torch", "he", "glorot", "zero"}
+        Uniform in 1/sqrt(inputs) for weight and bias; He-uniform with zero bias; Glorot-uniform
+        with zero bias (Keras); or zeros.
     """
     n_in, n_out = (max(fan, 1) for fan in fans)
-    limit = {"torch": 1 / math.sqrt(n_in), "glorot": math.sqrt(6 / (n_in + n_out)), "zero": 0.0}
+    limit = {
+        "torch": 1 / math.sqrt(n_in),
+        "he": math.sqrt(6 / n_in),
+        "glorot": math.sqrt(6 / (n_in + n_out)),
+        "zero": 0.0,
+    }
     bias_limit = limit[init] if init == "torch" else 0.0
     return (
         nn.Parameter(_uniform(weight, limit[init], generator)),
@@ -103,9 +112,9 @@ class StackedLinear(nn.Module):
         M, and the widths of the map.
     generator : torch.Generator
         For the initial values.
-    init : {"torch", "glorot", "zero"}, default="torch"
-        Uniform in 1/sqrt(n_in) for weight and bias; Glorot-uniform with zero bias (Keras);
-        or zeros.
+    init : {"torch", "he", "glorot", "zero"}, default="torch"
+        Uniform in 1/sqrt(n_in) for weight and bias; He-uniform with zero bias (a variance of
+        2/n_in); Glorot-uniform with zero bias (Keras); or zeros.
 
     Examples
     --------
