@@ -12,6 +12,9 @@ from pathlib import Path
 from halfseen.core.words import closest
 from halfseen.errors import SettingError
 from halfseen.experiments.design import Cell, Experiment, Row, Task
+from halfseen.experiments.gain_uci import GAIN_UCI
+from halfseen.experiments.misgan_mnist import MISGAN_MNIST
+from halfseen.experiments.misgan_pictures import MISGAN_CELEBA, MISGAN_CIFAR
 from halfseen.experiments.notmiwae_celeba import NOTMIWAE_CELEBA
 from halfseen.experiments.notmiwae_uci import NOTMIWAE_UCI
 from halfseen.experiments.report import report
@@ -39,6 +42,10 @@ EXPERIMENTS = (
     VSAE_PAIRS,
     VSAE_IMAGE_TEXT,
     VSAE_MOSI,
+    MISGAN_MNIST,
+    MISGAN_CIFAR,
+    MISGAN_CELEBA,
+    GAIN_UCI,
 )
 
 
