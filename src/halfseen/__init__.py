@@ -19,10 +19,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from halfseen.estimators.amputation import ampute
     from halfseen.methods import all_methods, load, method_by_name
+    from halfseen.methods.ambient_gan import AmbientGAN
     from halfseen.methods.completed import CompletedClassifier, CompletedRegressor
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
+    from halfseen.methods.convac import ConvAC
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
+    from halfseen.methods.gain import GAINImputer
     from halfseen.methods.hivae import HIVAEImputer
+    from halfseen.methods.matrix_factorization import MatrixFactorizationImputer
+    from halfseen.methods.misgan import MisGAN
     from halfseen.methods.miwae import MIWAEImputer
     from halfseen.methods.mvae import MVAEImputer
     from halfseen.methods.not_miwae import NotMIWAEImputer
@@ -34,16 +39,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AEImputer",
+    "AmbientGAN",
     "CVAEImputer",
     "CompletedClassifier",
     "CompletedRegressor",
+    "ConvAC",
     "FilledClassifier",
     "FilledRegressor",
+    "GAINImputer",
     "HIVAEImputer",
     "MIWAEImputer",
     "MVAEImputer",
+    "MatrixFactorizationImputer",
     "MeanImputer",
     "MedianImputer",
+    "MisGAN",
     "ModeImputer",
     "NotMIWAEImputer",
     "SupMIWAEClassifier",
@@ -66,16 +76,21 @@ __version__ = "0.1.0"
 # Public names and where they live; loaded when asked for, so that importing is quick.
 _HOMES = {
     "AEImputer": "halfseen.methods.vae",
+    "AmbientGAN": "halfseen.methods.ambient_gan",
     "CVAEImputer": "halfseen.methods.vae",
     "CompletedClassifier": "halfseen.methods.completed",
     "CompletedRegressor": "halfseen.methods.completed",
+    "ConvAC": "halfseen.methods.convac",
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
+    "GAINImputer": "halfseen.methods.gain",
     "HIVAEImputer": "halfseen.methods.hivae",
     "MIWAEImputer": "halfseen.methods.miwae",
     "MVAEImputer": "halfseen.methods.mvae",
+    "MatrixFactorizationImputer": "halfseen.methods.matrix_factorization",
     "MeanImputer": "halfseen.methods.constant",
     "MedianImputer": "halfseen.methods.constant",
+    "MisGAN": "halfseen.methods.misgan",
     "ModeImputer": "halfseen.methods.constant",
     "NotMIWAEImputer": "halfseen.methods.not_miwae",
     "SupMIWAEClassifier": "halfseen.methods.sup_miwae",
