@@ -7,7 +7,7 @@ import torch
 from halfseen.core.spec import Block, Column, DataSpec
 from halfseen.core.units import Units
 from halfseen.estimators.floors import noise_floors
-from halfseen.estimators.latent import _seen_range
+from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import find_repeats
 from halfseen.mechanisms import SelfMasking
 
@@ -71,7 +71,7 @@ def test_repeats():
 
 def test_ranges():
     values, one, two, table = cells()
-    low, high = _seen_range(values, SPEC)
+    low, high = seen_range(values, SPEC)
     np.testing.assert_array_equal(low[FIRST], np.nanmin(one))
     np.testing.assert_array_equal(high[SECOND], np.nanmax(two))
     np.testing.assert_array_equal(low[4:6], table.min(0))
@@ -95,6 +95,6 @@ def test_tied_masks():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_image_alone_shares_its_range(dtype):
     x = np.array([[0.0, np.nan, 2.0, 1.0], [0.5, np.nan, 0.5, -3.0]], dtype)
-    low, high = _seen_range(x, LONE)
+    low, high = seen_range(x, LONE)
     assert low.tolist() == [-3.0] * 4
     assert high.tolist() == [2.0] * 4
