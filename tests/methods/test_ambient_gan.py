@@ -191,7 +191,9 @@ def test_laws_of_users_are_asked_for_when_a_file_is_read(tmp_path):
     assert same_bits(loaded.generate_incomplete(5), model.generate_incomplete(5))
 
 
-@pytest.mark.parametrize("law", [law for law in LAWS if isinstance(law, ImageMask)], ids=lambda law: type(law).__name__)
+@pytest.mark.parametrize(
+    "law", [law for law in LAWS if isinstance(law, ImageMask)], ids=lambda law: type(law).__name__
+)
 def test_settings_of_laws_make_them_again(law):
     again = type(law)(**law.settings())
     X = torch.zeros(20, 1, 6, 6)
