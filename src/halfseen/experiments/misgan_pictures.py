@@ -41,9 +41,9 @@ PROTOCOLS = tuple(f"{law}-0.{tenth}" for law in ("block", "dropout") for tenth i
 WIDTH = 512
 # Steps with which the rows that learn take about the same time.
 SHORT_SETTINGS: dict[str, dict[str, Any]] = {
-    "fc": {"max_steps": 800},
-    "conv": {"max_steps": 800, "batch_size": 64},
-    "gain": {"max_steps": 1_500, "hidden": (WIDTH, WIDTH), "critic_hidden": (WIDTH, WIDTH)},
+    "fc": {"max_steps": 1_200},
+    "conv": {"max_steps": 1_200, "batch_size": 64},
+    "gain": {"max_steps": 10_000, "hidden": (WIDTH, WIDTH), "critic_hidden": (WIDTH, WIDTH)},
 }
 # 1000 epochs of 50 000 pictures in rounds of 5 batches. The paper does not say how large these
 # are for CIFAR-10; digits have 64. For faces :meth:`MisGAN.published` knows.
