@@ -496,3 +496,20 @@ def test_masks_that_show_nothing_cost_no_reconstruction():
     x, m = make_rows()
     losses = game.imputation(OneBatch(x * 0, m * 0))[1].loss()
     assert losses["reconstruction"].item() == 0
+
+
+def test_the_mode_of_a_monitor_lasts_until_the_next_step_of_critics():
+    game, dealer = make_game().double(), OneBatch(*make_rows())
+
+    def learning():
+        return {name for name in PLAYERS if getattr(game, name).training}
+
+    critics = game.generation(dealer, joint=True)[0].loss
+    alone = game.imputation(dealer)[0].loss
+    for loss, expected in ((critics, {*PLAYERS}), (alone, {*PLAYERS} - {"rows"})) * 2:
+        game.eval()
+        loss()
+        assert learning() == expected
+    critics()
+    assert learning() == {*PLAYERS}
+    assert all(module.training for module in game.modules())
