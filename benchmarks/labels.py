@@ -31,8 +31,9 @@ and in these rows too."""
 ADVERSARIES = ("misgan-mnist", "gain-uci", "misgan-cifar", "misgan-celeba")
 SHORT_ADVERSARIES = ADVERSARIES[:2]
 ABOUT_ADVERSARIES = """\
-Adversarial models (`halfseen reproduce NAME --quick`). Distances of digits are by our own LeNet and can
-be compared within a table only; published errors, in brackets, are of the full budget."""
+Adversarial models and their rivals (`halfseen reproduce NAME --quick`; GAIN's tables with its
+published 10 000 steps). Distances of digits are by our own LeNet and can be compared within a
+table only; published errors, in brackets, are of the full budget."""
 
 
 def labels(
