@@ -395,6 +395,20 @@ def test_seeds(fitted):
     assert global_state() == before
 
 
+def test_without_noise_categories_are_the_most_probable_of_the_same_rows():
+    frame = some_frame()
+    model = MisGAN(**SMALL).fit(frame)
+    drawn, likely = model.generate(200), model.generate(200, noise=False)
+    numbers = ["height", "weight", "code"]
+    assert likely[numbers].equals(drawn[numbers])
+    changed = (likely["city"] != drawn["city"]).mean()
+    # Logits of an untrained network are alike: two of three draws are another category.
+    assert 0.5 < changed < 0.8
+    assert likely["city"].value_counts().max() > drawn["city"].value_counts().max()
+    masks = model.generate(200, noise=False, return_mask=True)[1]
+    assert np.array_equal(masks, model.generate_masks(200))
+
+
 def test_coins_have_the_chance_that_a_relaxed_mask_says(fitted):
     """Rates of generated masks are the means of what the generator says."""
     said = []
@@ -495,7 +509,7 @@ def test_fitting_again_forgets(tmp_path):
 class Given(nn.Module):
     """Rows of a known law in place of a generator."""
 
-    def forward(self, noise, *, hard=False):
+    def forward(self, noise, *, hard=False, drawn=True):
         return noise.normal(1)
 
 
@@ -531,7 +545,7 @@ def test_rows_are_watched_behind_their_own_masks():
     class Seen(Given):
         """Only what is seen exists."""
 
-        def forward(self, noise, *, hard=False):
+        def forward(self, noise, *, hard=False, drawn=True):
             return -super().forward(noise).abs()
 
     assert score(True, Given()) > -0.1

@@ -95,6 +95,13 @@ def test_numbers_stay_in_their_range():
         assert torch.isfinite(out).all()
 
 
+def test_choices_that_are_not_drawn_are_the_most_probable():
+    raw, u = some(rows=50)
+    made = CellOutput(SPEC, LOW, HIGH)(raw, Given(u), hard=True, drawn=False)
+    for start, stop in CHOICES.values():
+        assert torch.equal(made[..., start:stop].argmax(-1), raw[..., start:stop].argmax(-1))
+
+
 def test_choices_have_the_probabilities_of_a_softmax():
     """Gumbel-max: the shares of hard choices are softmax(logits), whatever the temperature."""
     n, output = 40_000, CellOutput(SPEC, LOW, HIGH, 0.2)

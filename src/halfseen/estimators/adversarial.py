@@ -89,11 +89,11 @@ class AdversarialImputer(BaseImputer):
         self.seed_ = seed_from(self.random_state)
         self.history_: list[dict[str, Any]] = []
         self.n_iter_, self.stopped_ = 0, "steps"
+        if hasattr(self, "game_"):
+            del self.game_
         if spec.n_columns == 0:
             return
-        self.units_, low, high = bounded_units(
-            spec, values, skewed=self.skewed, scale=self.scale
-        )
+        self.units_, low, high = bounded_units(spec, values, skewed=self.skewed, scale=self.scale)
         self.range_ = low, high
         x, s = self._tensors(values)
         self.mask_units_ = MaskUnits.of_rows(spec, s.cpu()).to(self.device)
@@ -159,7 +159,8 @@ class AdversarialImputer(BaseImputer):
         """Features (n, F), 0 where missing, and the mask of columns (n, p)."""
         seen = ~np.isnan(values)
         low, high = self.range_
-        beyond = FARTHEST * (high - low)
+        choices = [column.categorical for column in self.units_.spec.columns]
+        beyond = np.where(choices, np.inf, FARTHEST * (high - low))
         cells = np.clip(self.units_.to_model(values), low - beyond, high + beyond)
         s = torch.as_tensor(seen, dtype=torch.float32, device=self.device)
         rows = torch.as_tensor(np.where(seen, cells, 0.0), dtype=torch.float32, device=self.device)

@@ -32,7 +32,7 @@ class MaskedRows(RowGenerator):
         for start in range(0, n_rows, ROWS):
             n = min(ROWS, n_rows - start)
             source = Noise(generator, (self.n_members, -(-n // self.n_members)))
-            x = self.game_.rows(source, hard=True)
+            x = self.game_.rows(source, hard=True, drawn=noise)
             # The relaxed mask is the chance that a cell is seen.
             coins = self._coins(self.game_.masks(source, x), source)
             parts.append((_by_row(self._natural(x), n), _by_row(coins, n)))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from halfseen.core.noise import Noise
 from halfseen.errors import SettingError
-from halfseen.mechanisms.images import ImageMask
+from halfseen.mechanisms.images import ClippingMask, ImageMask
 from halfseen.nn.outputs import CellOutput, MaskOutput
 
 __all__ = ["CellImputer", "LearnedMasks", "MaskSource", "MaskTable", "PictureMasks", "RowMaker"]
@@ -37,9 +37,10 @@ class RowMaker(nn.Module):
         super().__init__()
         self.network, self.n_latent, self.output = network, n_latent, output
 
-    def forward(self, noise: Noise, *, hard: bool = False) -> Tensor:
-        """Features (M, B, F)."""
-        return self.output(_apply(self.network, noise.normal(self.n_latent)), noise, hard=hard)
+    def forward(self, noise: Noise, *, hard: bool = False, drawn: bool = True) -> Tensor:
+        """Features (M, B, F); ``hard`` and ``drawn`` as in :class:`CellOutput`."""
+        raw = _apply(self.network, noise.normal(self.n_latent))
+        return self.output(raw, noise, hard=hard, drawn=drawn)
 
 
 class MaskSource(Protocol):
@@ -113,7 +114,7 @@ class PictureMasks(nn.Module):
     Raises
     ------
     SettingError
-        When the data are not pictures.
+        When the data are not pictures, or the law looks at their values.
     """
 
     def __init__(self, law: ImageMask, grid: tuple[int, int, int] | None) -> None:
@@ -122,6 +123,11 @@ class PictureMasks(nn.Module):
             raise SettingError(
                 f"Got masks={law!r} for a table. Expected 'observed', an array of masks, or "
                 "pictures, an array of shape (n, channels, height, width)."
+            )
+        if isinstance(law, ClippingMask):
+            raise SettingError(
+                "Got a ClippingMask, which looks at what it hides. Expected a law that is the "
+                "same for every picture, such as BlockMask(rate=0.5)."
             )
         self.law, self.grid = law, grid
 

@@ -85,7 +85,9 @@ class CellOutput(nn.Module):
         self.register_buffer("place", place, persistent=False)
         self.register_buffer("category", place[real], persistent=False)
 
-    def forward(self, raw: Tensor, noise: Noise, *, hard: bool = False) -> Tensor:
+    def forward(
+        self, raw: Tensor, noise: Noise, *, hard: bool = False, drawn: bool = True
+    ) -> Tensor:
         """Features of the shape of ``raw``, (..., F).
 
         Parameters
@@ -96,13 +98,16 @@ class CellOutput(nn.Module):
             Source of the choices between categories.
         hard : bool, default=False
             Whether it is an answer: indicators are 0 or 1, numbers in their range.
+        drawn : bool, default=True
+            Whether categories are drawn; otherwise the most probable are the largest. The noise
+            is used up in any case, so that what follows has the same.
         """
         out = self._numbers(raw, hard=hard)
         if not len(self.category):
             return out
         logits = self._logits(raw)
         gumbel = -torch.log(-torch.log(noise.uniform(*self.place.shape)))
-        soft = torch.softmax((logits + gumbel) / self.temperature, -1)
+        soft = torch.softmax((logits + gumbel * drawn) / self.temperature, -1)
         if hard:
             soft = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         return out.index_copy(-1, self.category, soft[..., self.real])
