@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-__all__ = ["PlainMisGAN"]
+__all__ = ["PENALTY", "PlainMisGAN", "critic_loss"]
 
 N_LATENT, PENALTY, ALPHA, BETA, TEMPERATURE = 128, 10.0, 0.2, 0.1, 0.66
 Batches = Iterator[tuple[Tensor, Tensor]]
@@ -87,15 +87,8 @@ class PlainMisGAN:
         return x, m
 
     def _critic(self, name: str, real: Tensor, fake: Tensor) -> None:
-        critic, optimiser, fake = self.networks[name], self.optimisers[name], fake.detach()
-        optimiser.zero_grad()
-        gap = critic(fake).mean() - critic(real).mean()
         share = torch.rand(len(real), 1)
-        between = (share * real + (1 - share) * fake).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-        penalty = PENALTY * ((gradient.norm(dim=1) - 1) ** 2).mean()
-        (gap + penalty).backward()
-        optimiser.step()
+        self._step(name, critic_loss(self.networks[name], real, fake.detach(), share))
 
     def generators(self, x: Tensor, m: Tensor) -> None:
         """One step of every generator."""
@@ -132,6 +125,14 @@ class PlainMisGAN:
         for name, network in self.networks.items():
             if "critic" in name:
                 network.requires_grad_(learns)
+
+
+def critic_loss(critic: nn.Module, real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """Minus the estimated distance, and the gradient penalty at ``share`` of real ones."""
+    gap = critic(fake).mean() - critic(real).mean()
+    between = (share * real + (1 - share) * fake).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return gap + PENALTY * ((gradient.norm(dim=1) - 1) ** 2).mean()
 
 
 def _mlp(widths: tuple[int, ...]) -> list[nn.Module]:

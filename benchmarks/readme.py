@@ -145,7 +145,7 @@ def speed() -> str:
         rows.append(
             f"| {record['method']}, fit at defaults, {size}, two threads | - | {ours} | - |"
         )
-    return "\n".join([*rows, *predicting()])
+    return "\n".join([*rows, *predicting(), *adversarial()])
 
 
 def predicting() -> list[str]:
@@ -159,6 +159,24 @@ def predicting() -> list[str]:
         if "cpu_seconds" in record:
             ours = f"{ours}, {record['cpu_seconds']:.0f} s of processor"
         rows.append(f"| supMIWAE (networks 128-128), prediction of {what} | - | {ours} | - |")
+    return rows
+
+
+def adversarial() -> list[str]:
+    """Steps of MisGAN against a plain script, the last run of each: one thread and two."""
+    rows = []
+    lines = (HERE / "results/adversarial.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    last = {(record["what"], record["machine"]["threads"]): record for record in records}
+    for (what, threads), record in last.items():
+        # Processor time of one thread is free of what else runs; of several it is a sum.
+        clock, words = ("cpu", "one thread") if threads == 1 else ("wall", f"{threads} threads")
+        times, ratio = record[clock], record["ratio"][clock]
+        naive = f"{times['plain']:.1f} ms ({times['without_loader']:.1f} without a DataLoader)"
+        rows.append(
+            f"| MisGAN, fully connected, batch {record['batch']}: {what}, {words} | {naive} "
+            f"| {times['ours']:.1f} ms | {ratio:.2f} |"
+        )
     return rows
 
 
