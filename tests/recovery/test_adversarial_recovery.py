@@ -54,28 +54,6 @@ def test_a_mixture_is_learned_from_a_fifth_of_its_cells():
     0.10 and 0.15 here, and 0.07 to 0.33 over seeds and settings like these; a GAN of mean-filled
     rows has 1.4. With a penalty of two sides MisGAN has 0.3 to 0.5 in these steps.
     """
-    rng = np.random.default_rng(seed)
-    X = clusters(N, rng)
-    s = rng.random(X.shape) < 0.2
-    fresh = clusters(MADE, rng)
-
-    def generated(table):
-        return energy_distance(MisGAN(**QUICK, random_state=seed).fit(table).generate(MADE), fresh)
-
-    columns = [rng.choice(X[s[:, j], j], MADE) for j in range(4)]
-    learned = generated(np.where(s, X, np.nan))
-    filled = generated(np.where(s, X, X[s].mean()))
-    return learned, filled, energy_distance(np.column_stack(columns), fresh)
-
-
-def test_a_mixture_is_learned_from_a_fifth_of_its_cells():
-    """Missing completely at random. A pair of columns is seen in 160 of 4000 rows, four in 6.
-
-    Energy distances to fresh rows are 0.01 for other fresh rows, 0.07 to 0.11 for a GAN that sees
-    complete rows, and 0.44 to 0.47 for rows whose columns are right and independent. MisGAN has
-    0.1 to 0.33, and a GAN of mean-filled rows 1.4. With a penalty of two sides MisGAN has 0.3 to
-    0.5 in these steps.
-    """
     learned, filled, independent = np.mean([distances(seed) for seed in (0, 1)], 0)
     assert learned < 0.75 * independent
     assert learned < filled / 4
