@@ -75,6 +75,12 @@ def test_no_hidden_layer_is_the_identity():
     torch.testing.assert_close(StackedMLP(1, 3, [], generator())(x), x)
 
 
+def test_he_starts_have_the_variance_of_the_rectifier():
+    layer = StackedLinear(2, 50, 400, torch.Generator().manual_seed(0), "he")
+    assert layer.weight.var().item() == pytest.approx(2 / 50, rel=0.02)
+    assert not layer.bias.any()
+
+
 def test_initial_values_come_from_the_generator_alone():
     one, two = (StackedLinear(2, 3, 4, generator(5)).weight for _ in range(2))
     torch.testing.assert_close(one, two, rtol=0, atol=0)

@@ -93,7 +93,7 @@ class GAINImputer(AdversarialImputer):
         By which the best state is chosen: the error of cells that are hidden from held-out rows,
         or the last state.
     validation_fraction : float
-        Share of the rows that is held out for that.
+        Share of the rows that is held out for that; 0 keeps the last state.
     max_steps : int or None
         Rounds, one step of each player; None chooses from the number of rows.
     batch_size : int
