@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from halfseen.core.noise import Noise
+from halfseen.terms.intervals import log_interval
 
 __all__ = [
     "GaussianLaw",
@@ -193,13 +194,7 @@ class RoundedLogLaw(Law):
         """Log-probability of the count; of a large one, the density times the width."""
         lower, upper = self._edges(x)
         dense = GaussianLaw(self.mu, self.sigma).log_prob(x) - self._log_gap(x)
-        a, b = (lower - self.mu) / self.sigma, (upper - self.mu) / self.sigma
-        # Mirror so that both limits lie in the lower tail, where log_ndtr is precise.
-        flip = (a > 0) & (b > 0)
-        low, high = torch.where(flip, -b, a), torch.where(flip, -a, b)
-        log_high = torch.special.log_ndtr(high)
-        gap = torch.special.log_ndtr(low.clamp_min(-1e4)) - log_high
-        exact = log_high + torch.log1p(-torch.exp(gap.clamp(max=-1e-6)))
+        exact = log_interval(lower, upper, self.mu, self.sigma)
         return torch.where(x * self.scale + self.shift > LOG_LARGE, dense, exact)
 
     def _log_gap(self, x: Tensor) -> Tensor:

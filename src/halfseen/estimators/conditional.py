@@ -1,0 +1,365 @@
+"""What is missing of a row given what is seen, as a law in closed form: the answer for users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfseen.core.factor_mixture import LowRankMixture
+from halfseen.core.low_rank_normal import LowRankNormal
+from halfseen.core.noise import new_generator, seed_from
+from halfseen.errors import SettingError
+from halfseen.terms.intervals import log_interval
+
+__all__ = ["Conditional"]
+
+# Halvings of an interval in which a quantile lies: beyond the precision of float64.
+HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Conditional:
+    r"""The conditional law of the missing cells of n rows, a mixture of Gaussians of low rank.
+
+    .. math:: p(x_{mis} \mid x_{obs}) = \sum_c w_c N(x_{mis}; m_c, A_c A_c^T + \mathrm{diag}(d_c))
+
+    Rows have masks of their own, and yet every method answers all of them in one call, without a
+    matrix of the size of a row. Numbers are in the units of the table. Cells that are seen have
+    their value as mean and no variance. A category is an indicator per level.
+
+    Attributes
+    ----------
+    mixture : LowRankMixture
+        Of all F cells, in the units of the table: float64 tensors of shape (n, C, F) and
+        (n, C, F, l). What it says of seen cells means nothing.
+    x, s : Tensor of shape (n, F)
+        Seen cells, 0 elsewhere, and the mask, 1 = seen.
+    names : tuple of str
+        Of the F cells: columns, or "column=level".
+    shape : tuple of int or None
+        Of a row that is an image: (c, h, w).
+    read : callable
+        From a table to its cells (n, F), NaN where unknown.
+    """
+
+    mixture: LowRankMixture
+    x: Tensor
+    s: Tensor
+    names: tuple[str, ...]
+    shape: tuple[int, ...] | None
+    read: Callable[[Any], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    # ---- moments ------------------------------------------------------------------------
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the components (n, C)."""
+        return self.mixture.log_weights.exp().numpy()
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Which cells the law is of, bool (n, F), or (n, c, h, w) for images."""
+        return self._rows(self.s == 0)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean (n, F), or (n, c, h, w); seen cells are as they were."""
+        return self._rows(self._mean())
+
+    @property
+    def covariance_factor(self) -> np.ndarray:
+        """Factor A (n, F, r) of the covariance A A' + diag(d), exact for mixtures, too.
+
+        There r is l for one component and C (l + 1) for C: how the means of components differ is
+        one more factor of each. (n, c, h, w, r) for images.
+        """
+        law, weights = self.mixture.law, self.mixture.log_weights.exp()
+        factor = law.factor
+        if factor.shape[1] > 1:
+            apart = (law.mean - self._center()[:, None])[..., None]
+            factor = torch.cat([factor, apart], -1) * weights.sqrt()[..., None, None]
+        merged = factor.permute(0, 2, 1, 3).flatten(2) * (1 - self.s)[..., None]
+        return self._rows(merged)
+
+    @property
+    def covariance_diagonal(self) -> np.ndarray:
+        """Diagonal d (n, F) of the covariance A A' + diag(d), or (n, c, h, w)."""
+        weights = self.mixture.log_weights.exp()[..., None]
+        return self._rows((weights * self.mixture.law.variance).sum(1) * (1 - self.s))
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance of every cell (n, F), or (n, c, h, w); 0 where seen."""
+        law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]
+        apart = (law.mean - self._center()[:, None]).square()
+        return self._rows((weights * (law.marginal_variance + apart)).sum(1) * (1 - self.s))
+
+    def quantile(self, q: float) -> np.ndarray:
+        """Quantile of every cell (n, F), or (n, c, h, w), by itself; seen cells are as they were.
+
+        Parameters
+        ----------
+        q : float
+            In (0, 1).
+        """
+        if not 0 < q < 1:
+            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
+        law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]
+        scale = law.marginal_variance.sqrt()
+        step = torch.special.ndtri(torch.tensor(q, dtype=scale.dtype)) * scale
+        # The quantile of a mixture lies between those of its components.
+        low, high = (law.mean + step).amin(1), (law.mean + step).amax(1)
+        for _ in range(HALVINGS if law.mean.shape[1] > 1 else 1):
+            middle = (low + high) / 2
+            below = torch.special.ndtr((middle[:, None] - law.mean) / scale)
+            right = (weights * below).sum(1) < q
+            low, high = torch.where(right, middle, low), torch.where(right, high, middle)
+        return self._rows(torch.where(self.s > 0, self.x, (low + high) / 2))
+
+    # ---- density ------------------------------------------------------------------------
+
+    def log_prob(self, x_true: Any) -> np.ndarray:
+        """Log-density of the missing cells of each row.
+
+        Parameters
+        ----------
+        x_true : table or array like that of the call
+            What the cells are. Those of seen cells are not looked at; where it is NaN the cell is
+            integrated out.
+
+        Returns
+        -------
+        array of shape (n,)
+            In nats, for the units of the table; 0 where nothing is missing.
+        """
+        return self.mixture.log_prob(*self._scored(x_true)).numpy()
+
+    def dequantized_log_prob(
+        self, x_true: Any, width: float, n_draws: int = 10, random_state: Any = 0
+    ) -> np.ndarray:
+        """Bound on the log-probability of cells that were rounded to steps of ``width``.
+
+        The mean log-density of the cells with uniform noise of that width around them, times the
+        width of each: at most the log-probability of the rounded cells (Theis, van den Oord and
+        Bethge 2016).
+
+        Parameters
+        ----------
+        x_true : table or array like that of the call
+            As in :meth:`log_prob`.
+        width : float
+            Distance of neighbouring values, such as 1/255.
+        n_draws : int, default=10
+            Of the noise.
+        random_state : int, default=0
+            Seed of the noise.
+
+        Returns
+        -------
+        array of shape (n,)
+            In nats, at most about 0.
+        """
+        (x, s), generator = self._scored(x_true), new_generator(seed_from(random_state))
+        total = torch.zeros(len(x), dtype=x.dtype)
+        for _ in range(_positive(n_draws)):
+            noise = torch.rand(x.shape, generator=generator, dtype=x.dtype) - 0.5
+            total += self.mixture.log_prob(x + width * noise, s)
+        return (total / n_draws + np.log(width) * s.sum(-1)).numpy()
+
+    def discretized_log_prob(
+        self,
+        x_true: Any,
+        width: float,
+        limits: tuple[float, float] | None = None,
+        n_draws: int = 50,
+        random_state: Any = 0,
+    ) -> np.ndarray:
+        """Log-probability that cells round to what they are, in steps of ``width``.
+
+        Given the factors the cells are independent, and each has the mass of the law between the
+        middles to its neighbours. The integral over the factors is a mean of ``n_draws`` draws
+        from their law given the cells, weighted: a bound from below that closes with their number.
+
+        Parameters
+        ----------
+        x_true : table or array like that of the call
+            As in :meth:`log_prob`.
+        width : float
+            Distance of neighbouring values, such as 1/255.
+        limits : tuple of float, optional
+            Smallest and largest possible value: cells there have the whole tail. Such as (0, 1).
+        n_draws : int, default=50
+            Of the factors.
+        random_state : int, default=0
+            Seed of the draws.
+
+        Returns
+        -------
+        array of shape (n,)
+            In nats, at most 0.
+        """
+        (x, s), generator = self._scored(x_true), new_generator(seed_from(random_state))
+        edges = _edges(x, width, limits)
+        law = self.mixture.law
+        factors = law.factors(x[:, None], s[:, None])
+        total: Tensor | None = None
+        for _ in range(_positive(n_draws)):
+            noise = torch.randn(factors.mean.shape, generator=generator, dtype=x.dtype)
+            z = factors.draw(noise)
+            center = law.mean + (law.factor @ z[..., None])[..., 0]
+            mass = log_interval(edges[0][:, None], edges[1][:, None], center, law.variance.sqrt())
+            log_w = (mass * s[:, None]).sum(-1) + factors.log_ratio(z, noise)
+            total = log_w if total is None else torch.logaddexp(total, log_w)
+        assert total is not None
+        log_mass = total - np.log(n_draws)
+        return torch.logsumexp(self.mixture.log_weights + log_mass, -1).numpy()
+
+    def entropy(self, n_draws: int = 1000, random_state: Any = 0) -> np.ndarray:
+        """Entropy of the missing cells of each row.
+
+        Parameters
+        ----------
+        n_draws : int, default=1000
+            Draws behind it, where there are several components: the entropy of a mixture has no
+            closed form. With one it is exact.
+        random_state : int, default=0
+            Seed of the draws.
+
+        Returns
+        -------
+        array of shape (n,)
+            In nats; 0 where nothing is missing.
+        """
+        s = 1 - self.s
+        if self.mixture.log_weights.shape[1] == 1:
+            return self.mixture.law.entropy(s[:, None])[:, 0].numpy()
+        generator = new_generator(seed_from(random_state))
+        total = torch.zeros(len(self), dtype=torch.float64)
+        for _ in range(_positive(n_draws)):
+            total -= self.mixture.log_prob(self.mixture.draw(generator), s)
+        return (total / n_draws).numpy()
+
+    def sample(self, n_draws: int = 1, random_state: Any = None) -> np.ndarray:
+        """Rows whose missing cells are drawn together.
+
+        Parameters
+        ----------
+        n_draws : int, default=1
+            How many of each row.
+        random_state : int, optional
+            Seed of the draws; another one each time if None.
+
+        Returns
+        -------
+        array of shape (n_draws, n, F), or (n_draws, n, c, h, w)
+            Seen cells are as they were.
+        """
+        generator = new_generator(seed_from(random_state))
+        draws = [
+            self._rows(torch.where(self.s > 0, self.x, self.mixture.draw(generator)))
+            for _ in range(_positive(n_draws))
+        ]
+        return np.stack(draws)
+
+    # ---- other laws ---------------------------------------------------------------------
+
+    def marginal(self, columns: Sequence[str | int]) -> Conditional:
+        """The law of some cells alone.
+
+        Parameters
+        ----------
+        columns : sequence of str or int
+            Names of columns, or places of cells among the F; of images, in the order c, h, w.
+
+        Returns
+        -------
+        Conditional
+            Of those cells, in that order, and no image any more.
+        """
+        at = [place for column in columns for place in self._places(column)]
+        law = self.mixture.law.cells(at)
+        read = self.read
+        return replace(
+            self,
+            mixture=LowRankMixture(self.mixture.log_weights, law),
+            x=self.x[:, at],
+            s=self.s[:, at],
+            names=tuple(self.names[place] for place in at),
+            shape=None,
+            read=lambda table: read(table)[:, at],
+        )
+
+    def floored(self, variance: float) -> Conditional:
+        """The same law with at least this variance of the noise of each cell, in table units.
+
+        A cell that is always the same has a density without bound: what a floor does to a
+        log-density should be said with it.
+        """
+        law = self.mixture.law
+        floored = LowRankNormal(law.mean, law.factor, law.variance.clamp_min(variance))
+        return replace(self, mixture=LowRankMixture(self.mixture.log_weights, floored))
+
+    # ---- parts --------------------------------------------------------------------------
+
+    def _center(self) -> Tensor:
+        return (self.mixture.log_weights.exp()[..., None] * self.mixture.law.mean).sum(1)
+
+    def _mean(self) -> Tensor:
+        return torch.where(self.s > 0, self.x, self._center())
+
+    def _rows(self, x: Tensor) -> np.ndarray:
+        """Cells (n, F, ...) as an array of the shape of rows."""
+        if self.shape is None:
+            return x.numpy()
+        return x.reshape(len(x), *self.shape, *x.shape[2:]).numpy()
+
+    def _scored(self, x_true: Any) -> tuple[Tensor, Tensor]:
+        """True cells, 0 where not scored, and the mask of those that are."""
+        cells = torch.as_tensor(np.asarray(self.read(x_true), dtype=float))
+        if cells.shape != self.x.shape:
+            raise SettingError(
+                f"Got {len(cells)} true rows. Expected {len(self)}, those of the conditional law."
+            )
+        scored = (self.s == 0) & ~cells.isnan()
+        return torch.where(scored, cells, 0.0), scored.to(cells.dtype)
+
+    def _places(self, column: str | int) -> list[int]:
+        if isinstance(column, (int, np.integer)) and -len(self.names) <= column < len(self.names):
+            return [int(column) % len(self.names)]
+        found = [
+            place
+            for place, name in enumerate(self.names)
+            if name == column or (isinstance(column, str) and name.startswith(f"{column}="))
+        ]
+        if not found:
+            raise SettingError(
+                f"Got {column!r} in columns. Expected names out of {self.names[:20]}, or places "
+                f"below {len(self.names)}."
+            )
+        return found
+
+
+def _positive(n_draws: int) -> int:
+    if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+        raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
+    return int(n_draws)
+
+
+def _edges(x: Tensor, width: float, limits: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
+    """Lower and upper end of the values that round to x."""
+    if not width > 0:
+        raise SettingError(f"Got width={width!r}. Expected a number above 0, such as 1 / 255.")
+    low, high = x - width / 2, x + width / 2
+    if limits is None:
+        return low, high
+    far = 1e6 * max(width, abs(limits[0]), abs(limits[1]))
+    at_low, at_high = x <= limits[0] + width / 4, x >= limits[1] - width / 4
+    return torch.where(at_low, -far, low), torch.where(at_high, far, high)

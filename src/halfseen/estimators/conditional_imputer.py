@@ -1,0 +1,409 @@
+"""Imputers whose answer is a law in closed form: a mixture of low-rank Gaussians for each row."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from halfseen.core.batch import Rows
+from halfseen.core.factor_mixture import LowRankMixture
+from halfseen.core.features import Features
+from halfseen.core.noise import Noise, new_generator, seed_from
+from halfseen.core.row_noise import RowNoise, row_keys
+from halfseen.core.spec import DataSpec
+from halfseen.core.units import Units
+from halfseen.errors import SettingError
+from halfseen.estimators.base import BaseImputer
+from halfseen.estimators.conditional import Conditional
+from halfseen.estimators.floors import noise_floors
+from halfseen.estimators.generating import RowGenerator
+from halfseen.estimators.repeats import Repeats, find_repeats
+from halfseen.terms.laws import GaussianLaw
+
+__all__ = ["ConditionalImputer"]
+
+# Numbers of a conditional law that are in memory at a time, and rows that are generated.
+CHUNK_FLOATS, ROWS = 2**23, 512
+
+
+class ConditionalImputer(RowGenerator, BaseImputer):
+    """Base of the methods that give the conditional law of a row's missing cells in closed form.
+
+    Cells are features: standardised numbers, and an indicator per category. A subclass learns
+    in ``_learn``, and says of rows ``_mixture`` and ``_log_prob``.
+    """
+
+    noise_floor: float | str
+    random_state: Any
+    device: str
+    verbose: bool
+    #: Whether numbers keep a scale on which the law is Gaussian in the units of the table.
+    affine: ClassVar[bool] = False
+
+    seed_: int
+    units_: Units
+    floor_: np.ndarray
+    repeats_: Repeats
+
+    # ---- what a method says -------------------------------------------------------------
+
+    @abstractmethod
+    def _check_settings(self) -> None:
+        """Refuse settings that nothing else would."""
+
+    @abstractmethod
+    def _learn(self, rows: Rows, spec: DataSpec) -> None:
+        """Fit to the rows of the table, in model units."""
+
+    @abstractmethod
+    def _mixture(self, rows: Rows) -> LowRankMixture:
+        """The law of all features (n, C, F) of some rows, given those seen, in model units."""
+
+    @abstractmethod
+    def _log_prob(self, rows: Rows, scored: Tensor) -> Tensor:
+        """Log-density (n,) of the seen features that a mask (F,) picks, in model units."""
+
+    @property
+    @abstractmethod
+    def _width(self) -> int:
+        """Numbers in the law of one row."""
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        self._check_settings()
+        self.seed_ = seed_from(self.random_state)
+        self.history_: list[dict[str, Any]] = []
+        self.n_iter_ = 0
+        if spec.n_columns == 0:
+            return
+        self.units_ = self._choose_units(values, spec)
+        x = self.units_.to_model(values)
+        self.floor_ = noise_floors(x, spec, self.noise_floor)
+        self.repeats_ = find_repeats(x, values, spec)
+        self._learn(Rows.from_values(x, self.device, self._dtype), spec)
+
+    def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
+        if self.affine:
+            kinds = [c if c.categorical else replace(c, kind="continuous") for c in spec.columns]
+            return Units.fit(replace(spec, columns=tuple(kinds)), values)
+        return Units.fit(spec, values, skewed=True)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """Precision of the model."""
+        return torch.float64
+
+    @property
+    def _expand(self) -> Features:
+        return Features(self.units_.spec).to(self.device)
+
+    def _feature_floors(self) -> np.ndarray:
+        """Smallest scale of the noise of every feature (F,)."""
+        return np.repeat(self.floor_, [column.width for column in self.units_.spec.columns])
+
+    def _features(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Features (n, F), 0 where missing, and their mask."""
+        s = self._expand.mask(rows.s)
+        return self._expand(rows.x) * s, s
+
+    def _rows(self, values: np.ndarray) -> Rows:
+        return Rows.from_values(self.units_.to_model(values), self.device, self._dtype)
+
+    def _row_parts(self, rows: Rows, copies: int = 1) -> Iterator[Rows]:
+        size = max(1, CHUNK_FLOATS // (self._width * copies))
+        for start in range(0, len(rows), size):
+            yield rows.part(slice(start, start + size))
+
+    # ---- answering ----------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _complete(self, values: np.ndarray) -> np.ndarray:
+        """Conditional means of numbers, most probable categories."""
+        if values.shape[1] == 0:
+            return values
+        parts = [self._mean(part) for part in self._row_parts(self._rows(values))]
+        return self._from_features(torch.cat(parts))
+
+    def _mean(self, rows: Rows) -> Tensor:
+        """Mean features (n, F) in the units of ``Units.natural``."""
+        mixture = self._mixture(rows)
+        weights, law = mixture.log_weights.exp()[..., None], mixture.law
+        mean = (weights * law.mean).sum(1)
+        curved = self.units_.curved
+        if curved:
+            at = [self.units_.spec.offsets[j] for j in curved]
+            cells = GaussianLaw(law.mean[..., at], law.marginal_variance[..., at].sqrt())
+            bent = cells.mean(lambda x: self.units_.natural(x, curved))
+            mean[:, at] = (weights * bent).sum(1)
+        return mean
+
+    def _from_features(self, features: Tensor) -> np.ndarray:
+        return self.units_.finish(self._expand.contract(features).cpu().numpy())
+
+    def _to_data(self, x: Tensor) -> np.ndarray:
+        """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
+        natural = self.units_.natural(x, list(range(x.shape[-1])))
+        return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
+
+    def quantile(self, X: Any, q: float) -> Any:
+        """Complete a table with a quantile of each missing cell's conditional law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        q : float
+            In (0, 1); categories take the most probable one.
+
+        Returns
+        -------
+        same as X
+        """
+        if not 0 < q < 1:
+            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
+        values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return self.codec_.restore(X, self._full(values))
+        parts = []
+        for part in self._row_parts(self._rows(values)):
+            cells = torch.as_tensor(self._law_of(part).quantile(q).reshape(len(part), -1))
+            parts.append(self._to_data(self._expand.cpu().contract(cells)))
+        return self.codec_.restore(X, self._full(np.concatenate(parts)))
+
+    @torch.no_grad()
+    def conditional(self, X: Any) -> Conditional:
+        """The law of the missing cells of each row, given its seen cells, in closed form.
+
+        Parameters
+        ----------
+        X : table of shape (n, p), or images (n, c, h, w)
+            The columns of fit; rows have masks of their own.
+
+        Returns
+        -------
+        Conditional
+            With mean, covariance, ``log_prob``, ``sample``, ``marginal`` and ``entropy``, over
+            the columns that vary, in the units of the table.
+
+        Raises
+        ------
+        SettingError
+            Where the model bends a column, so that its law is not Gaussian in the table's units.
+        """
+        check_is_fitted(self, "codec_")
+        if not self._varying:
+            raise SettingError(
+                "Got a table in which no column varies: there is no law of its cells. Expected a "
+                "column with two values at least."
+            )
+        if self.units_.curved:
+            names = [self.units_.spec.names[j] for j in self.units_.curved]
+            raise SettingError(
+                f"Got columns {names} on a bent scale (positive, counted, bounded or skewed). "
+                f"Expected columns whose law is Gaussian in the table's units: use "
+                f"{type(self).__name__.replace('Imputer', 'Density')}, which bends none."
+            )
+        values = self._encode(X).values[:, self._varying]
+        law = self._law_of(self._rows(values))
+        return self._in_data_units(law, values)
+
+    @torch.no_grad()
+    def _law_of(self, rows: Rows) -> Conditional:
+        """The conditional law in model units, float64 on the processor."""
+        x, s = (part.cpu().double() for part in self._features(rows))
+        mixture = self._mixture(rows)
+        law = mixture.law.map(lambda part: part.cpu().double())
+        held = LowRankMixture(mixture.log_weights.cpu().double(), law)
+        return Conditional(held, x, s, self._feature_names(), self._spec.shape, self._read)
+
+    def _in_data_units(self, law: Conditional, values: np.ndarray) -> Conditional:
+        """The same in the units of the table; seen numbers are as they were, bit by bit."""
+        expand = self._expand.cpu()
+        shift, scale = (
+            torch.full((self.units_.spec.n_features,), blank, dtype=torch.float64)
+            for blank in (0.0, 1.0)
+        )
+        shift[expand.numeric_at] = torch.as_tensor(self.units_.shift)[expand.numeric]
+        scale[expand.numeric_at] = torch.as_tensor(self.units_.scale)[expand.numeric]
+        mixture = LowRankMixture(law.mixture.log_weights, law.mixture.law.rescaled(shift, scale))
+        x = expand(torch.as_tensor(np.nan_to_num(values))) * law.s
+        return replace(law, mixture=mixture, x=x)
+
+    def _feature_names(self) -> tuple[str, ...]:
+        names = []
+        for column in self.units_.spec.columns:
+            levels = range(column.n_levels) if column.categorical else ()
+            names += [f"{column.name}={level}" for level in levels] or [column.name]
+        return tuple(names)
+
+    def _read(self, table: Any) -> np.ndarray:
+        """Features (n, F) of a table in its own units, NaN where unknown."""
+        values = self._encode(table).values[:, self._varying]
+        expand = self._expand.cpu()
+        x = expand(torch.as_tensor(np.nan_to_num(values))).numpy()
+        unknown = expand.mask(torch.as_tensor(np.isnan(values))).numpy()
+        return np.where(unknown, np.nan, x)
+
+    def sample(
+        self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
+    ) -> list[Any]:
+        """Multiple imputation: several completed tables, drawn from the conditional law.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        n_draws : int, default=20
+            How many.
+        random_state : int, optional
+            Seed of the draws; by default that of the fit.
+        noise : bool, default=True
+            Whether a cell is drawn from its law given the factors; otherwise it is the mean of
+            that law, or the most probable category.
+
+        Returns
+        -------
+        list of tables like X
+            Observed cells are bit-identical in each.
+
+        Raises
+        ------
+        SettingError
+            When ``n_draws`` is no positive whole number.
+        """
+        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
+        values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
+        seed = self.seed_ if random_state is None else seed_from(random_state)
+        rows, parts = self._rows(values), []
+        keys = row_keys(*(part.cpu().numpy() for part in (rows.x, rows.s)), seed)
+        for part in self._row_parts(rows, n_draws):
+            own, keys = np.split(keys, [len(part)])
+            source = RowNoise(own, 1, n_draws, self.device)
+            parts.append(self._to_data(self._drawn(self._mixture(part), source, noise=noise)))
+        draws = np.concatenate(parts, 1)
+        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
+
+    @torch.no_grad()
+    def _drawn(self, mixture: LowRankMixture, source: Noise, *, noise: bool) -> Tensor:
+        """Cells (R, n, p) in model units; ``source`` has the shape (1, R, n).
+
+        Given the factors cells are independent. What the law then says of the indicators of a
+        category are its chances, once they are no less than 0.
+        """
+        weights, law = mixture.log_weights.exp(), mixture.law
+        u = source.uniform(1)[0].to(weights)
+        at = (weights.cumsum(-1) < u).sum(-1).clamp(max=weights.shape[-1] - 1)
+        rows = torch.arange(len(weights), device=at.device).expand(at.shape)
+        own = law.map(lambda part: part[rows, at])
+        z = source.normal(law.rank)[0].to(own.mean)
+        cells = own.mean + (own.factor @ z[..., None])[..., 0]
+        if not noise:
+            return self._expand.contract(cells)
+        n_features, expand = cells.shape[-1], self._expand
+        step = own.variance.sqrt() * source.normal(n_features)[0].to(cells)
+        if not len(expand.categorical):
+            return cells + step
+        gumbel = -torch.log(-torch.log(source.uniform(n_features)[0].to(cells)))
+        chances = cells.clamp_min(1e-6).log() + gumbel
+        numeric = torch.zeros(n_features, dtype=torch.bool, device=cells.device)
+        numeric[expand.numeric_at] = True
+        return expand.contract(torch.where(numeric, cells + step, chances))
+
+    def _new_rows(
+        self, n_rows: int, seed: int, *, noise: bool, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`RowGenerator`: draws given nothing."""
+        if masks:
+            raise SettingError(
+                f"Got a {type(self).__name__}, which has no law of the mask to generate from. "
+                "Expected a method that has one, such as VSAEImputer; or make holes in the rows "
+                "with ampute."
+            )
+        generator = new_generator(seed, 5, self.device)
+        empty = torch.zeros(1, len(self._varying), device=generator.device, dtype=self._dtype)
+        with torch.no_grad():
+            mixture, parts = self._mixture(Rows(empty, empty)), []
+        for start in range(0, n_rows, ROWS):
+            source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
+            parts.append(self._to_data(self._drawn(mixture, source, noise=noise))[:, 0])
+        values = np.concatenate(parts)
+        return values, np.ones(values.shape, dtype=bool)
+
+    @torch.no_grad()
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-density of the seen numbers of each row, in data units.
+
+        Categories have no density and are not counted.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        array of shape (n,)
+            0 where nothing is seen.
+        """
+        values = self._encode(X).values[:, self._varying]
+        if values.shape[1] == 0:
+            return np.zeros(len(values))
+        expand = self._expand
+        scored = torch.zeros(self.units_.spec.n_features, dtype=self._dtype, device=self.device)
+        scored[expand.numeric_at] = 1.0
+        parts = [self._log_prob(part, scored) for part in self._row_parts(self._rows(values))]
+        jacobian = self._jacobian(values)
+        seen = np.where(np.isnan(values), 0.0, jacobian).sum(1)
+        return torch.cat(parts).cpu().double().numpy() + seen
+
+    def _jacobian(self, values: np.ndarray) -> np.ndarray:
+        """Log |dx / dv| of numeric cells (n, p), counts included: their law is a density here."""
+        spec = self.units_.spec
+        plain = [replace(c, kind="positive") if c.kind == "count" else c for c in spec.columns]
+        units = Units(
+            replace(spec, columns=tuple(plain)),
+            self.units_.shift,
+            self.units_.scale,
+            self.units_.map_code,
+            self.units_.map_value,
+        )
+        return units.log_jacobian(np.nan_to_num(values))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean of :meth:`score_samples`."""
+        return float(self.score_samples(X).mean())
+
+    # ---- files --------------------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        facts: dict[str, Any] = {"seed": self.seed_, "history": self.history_}
+        facts |= {"n_iter": self.n_iter_, "missing_share": self.missing_share_.tolist()}
+        if not hasattr(self, "units_"):
+            return facts, {}
+        facts |= {
+            "units": self.units_.to_json(),
+            "floor": self.floor_.tolist(),
+            "repeats": self.repeats_.to_json(),
+        }
+        return facts, {}
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        self.seed_, self.history_ = facts["seed"], facts["history"]
+        self.n_iter_ = facts["n_iter"]
+        self.missing_share_ = np.asarray(facts["missing_share"])
+        if "units" not in facts:
+            return
+        self.units_ = Units.from_json(self._spec, facts["units"])
+        self.floor_ = np.asarray(facts["floor"])
+        self.repeats_ = Repeats.from_json(facts["repeats"])
