@@ -166,7 +166,7 @@ class LowRankMixture:
 
 
 def _pairs(a: Tensor, b: Tensor) -> Tensor:
-    """Products of l numbers with l numbers, those at and below the diagonal: (..., l (l + 1) / 2)."""
+    """Products of l numbers with l, at and below the diagonal: (..., l (l + 1) / 2)."""
     rows, columns = torch.tril_indices(a.shape[-1], a.shape[-1])
     return a[..., rows] * b[..., columns]
 

@@ -4,7 +4,8 @@ Every row has a mask of its own, and yet a batch is one tensor operation: cells 
 have no weight, and all systems are of the rank's size (Woodbury). With W = D^(-1/2) A and
 L = I + W'W, restricted to the mask,
 
-    log|AA' + D| = log|L| + sum log d,    z = L^(-1) W'r,    r' (AA' + D)^(-1) r = |r - W z|^2 + |z|^2,
+    log|AA' + D| = log|L| + sum log d,
+    r' (AA' + D)^(-1) r = |r - W z|^2 + |z|^2   with   z = L^(-1) W'r,
 
 where r is in units of D^(1/2). The quadratic form is a sum of squares, so that nothing cancels.
 """
@@ -26,10 +27,9 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def cholesky_plus_one(gram: Tensor) -> Tensor:
-    """Lower Cholesky factor of I + gram, for symmetric gram (..., l, l) without negative values."""
-    return torch.linalg.cholesky(
-        gram + torch.eye(gram.shape[-1], dtype=gram.dtype).to(gram.device)
-    )
+    """Lower Cholesky factor of I + gram, for a positive semidefinite gram (..., l, l)."""
+    one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    return torch.linalg.cholesky(gram + one)
 
 
 @dataclass(frozen=True)

@@ -286,7 +286,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
         seed = self.seed_ if random_state is None else seed_from(random_state)
         rows, parts = self._rows(values), []
-        keys = row_keys(*(part.cpu().numpy() for part in (rows.x, rows.s)), seed)
+        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
         for part in self._row_parts(rows, n_draws):
             own, keys = np.split(keys, [len(part)])
             source = RowNoise(own, 1, n_draws, self.device)
