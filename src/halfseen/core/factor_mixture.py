@@ -7,6 +7,8 @@ sums over seen cells are then products of the mask with tables of C numbers, or 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,6 +67,18 @@ class FactorMixture:
 
     log_weights: Tensor
     law: LowRankNormal
+
+    @classmethod
+    def join(cls, parts: Sequence[FactorMixture]) -> FactorMixture:
+        """One mixture of mixtures of one rank, which count equally."""
+        laws = [part.law for part in parts]
+        law = LowRankNormal(
+            torch.cat([law.mean for law in laws]),
+            torch.cat([law.factor for law in laws]),
+            torch.cat([law.variance for law in laws]),
+        )
+        log_weights = torch.cat([part.log_weights for part in parts])
+        return cls(log_weights - math.log(len(parts)), law)
 
     @property
     def n_components(self) -> int:

@@ -24,6 +24,7 @@ from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.conditional import Conditional
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.generating import RowGenerator
+from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.terms.laws import GaussianLaw
 
@@ -44,6 +45,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     random_state: Any
     device: str
     verbose: bool
+    #: Whether strongly skewed columns are bent, in methods that have the setting.
+    skewed: bool = False
     #: Whether numbers keep a scale on which the law is Gaussian in the units of the table.
     affine: ClassVar[bool] = False
 
@@ -51,6 +54,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     units_: Units
     floor_: np.ndarray
     repeats_: Repeats
+    range_: tuple[np.ndarray, np.ndarray]
 
     # ---- what a method says -------------------------------------------------------------
 
@@ -86,6 +90,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             return
         self.units_ = self._choose_units(values, spec)
         x = self.units_.to_model(values)
+        self.range_ = seen_range(x, spec)
         self.floor_ = noise_floors(x, spec, self.noise_floor)
         self.repeats_ = find_repeats(x, values, spec)
         self._learn(Rows.from_values(x, self.device, self._dtype), spec)
@@ -94,7 +99,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         if self.affine:
             kinds = [c if c.categorical else replace(c, kind="continuous") for c in spec.columns]
             return Units.fit(replace(spec, columns=tuple(kinds)), values)
-        return Units.fit(spec, values, skewed=True)
+        return Units.fit(spec, values, skewed=self.skewed)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -141,7 +146,9 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         if curved:
             at = [self.units_.spec.offsets[j] for j in curved]
             cells = GaussianLaw(law.mean[..., at], law.marginal_variance[..., at].sqrt())
-            bent = cells.mean(lambda x: self.units_.natural(x, curved))
+            low, high = (torch.as_tensor(end[curved]).to(mean) for end in self.range_)
+            # The tail of a bent scale has no end: its mean is taken within what was seen.
+            bent = cells.mean(lambda x: self.units_.natural(x.clamp(low, high), curved))
             mean[:, at] = (weights * bent).sum(1)
         return mean
 
@@ -395,6 +402,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             "units": self.units_.to_json(),
             "floor": self.floor_.tolist(),
             "repeats": self.repeats_.to_json(),
+            "range": [end.tolist() for end in self.range_],
         }
         return facts, {}
 
@@ -407,3 +415,5 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         self.units_ = Units.from_json(self._spec, facts["units"])
         self.floor_ = np.asarray(facts["floor"])
         self.repeats_ = Repeats.from_json(facts["repeats"])
+        low, high = facts["range"]
+        self.range_ = np.asarray(low), np.asarray(high)

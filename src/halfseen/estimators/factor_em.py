@@ -1,0 +1,237 @@
+"""EM for mixtures of factor analysers on rows with holes: every step has a closed form.
+
+Given the factors z cells are independent, so a missing cell drops out, and each cell of each
+component has a ridge regression on (z, 1) of its own (Ghahramani and Hinton 1996, for whatever is
+seen). With r the probability of a component and u = (z, 1),
+
+    B = sum_n r s E[u u'],    c = sum_n r s x E[u],    (A, mu) = B^(-1) c,
+    d = sum_n r s E[(x - (A, mu) u)^2] / sum_n r s,    pi = mean r.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from halfseen.core.factor_mixture import FactorMixture, Posterior
+from halfseen.core.low_rank_normal import LowRankNormal
+
+__all__ = ["EMPath", "FactorEM", "Moments", "Prior", "climb"]
+
+# Numbers of one posterior that are in memory at a time.
+CHUNK_FLOATS = 2**24
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Rows that are added in thought, so that no component rests on too few.
+
+    Each component gets ``rows`` rows in which features are independent of each other and of the
+    factors, with the mean and the variance that they have in the table.
+
+    Parameters
+    ----------
+    rows : float
+        How many; 0 maximises the likelihood itself.
+    mean, variance : Tensor of shape (F,)
+        Of the features.
+    """
+
+    rows: float
+    mean: Tensor
+    variance: Tensor
+
+    def log_density(self, mixture: FactorMixture) -> Tensor:
+        """Log-density of the parameters, without constants: what EM raises beside the data."""
+        law = mixture.law
+        apart = self.variance + (law.mean - self.mean).square() + law.factor.square().sum(-1)
+        cells = -0.5 * (law.variance.log() + apart / law.variance)
+        return self.rows * (cells.sum() + mixture.log_weights.sum())
+
+
+class Moments(NamedTuple):
+    """What the M-step needs of the rows.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (C,)
+        Expected rows of a component.
+    grams : Tensor of shape (C, F, l + 1, l + 1)
+        Sums of E[u u'] over rows in which the feature is seen.
+    products : Tensor of shape (C, F, l + 1)
+        Sums of x E[u].
+    squares : Tensor of shape (C, F)
+        Sums of x^2.
+    """
+
+    rows: Tensor
+    grams: Tensor
+    products: Tensor
+    squares: Tensor
+
+
+@dataclass(frozen=True)
+class FactorEM:
+    """One step of EM.
+
+    Parameters
+    ----------
+    x, s : Tensor of shape (n, F)
+        Features, finite everywhere, and masks. Fewer roundings if their means are near 0.
+    floor : Tensor of shape (F,)
+        Smallest variance of the noise.
+    noise : {"diagonal", "isotropic"}
+        Whether features have a variance of their own, or a component one for all (probabilistic
+        principal components).
+    prior : Prior
+        Rows added in thought.
+    """
+
+    x: Tensor
+    s: Tensor
+    floor: Tensor
+    noise: Literal["diagonal", "isotropic"]
+    prior: Prior
+
+    def __call__(self, mixture: FactorMixture) -> tuple[FactorMixture, float]:
+        """The next mixture, and what the objective was before."""
+        total, moments = 0.0, None
+        for x, s in self.parts(mixture.width):
+            posterior = mixture.posterior(x, s)
+            total += float(posterior.log_prob.sum())
+            part = _moments(posterior, x, s)
+            moments = part if moments is None else Moments(*map(torch.add, moments, part))
+        assert moments is not None
+        return self._next(moments), total + float(self.prior.log_density(mixture))
+
+    def objective(self, mixture: FactorMixture) -> float:
+        """Log-likelihood of what is seen, and of the rows added in thought."""
+        parts = (mixture.log_prob(x, s).sum() for x, s in self.parts(mixture.width))
+        return float(sum(parts) + self.prior.log_density(mixture))
+
+    def parts(self, width: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rows in chunks whose posteriors, of ``width`` numbers a row, fit."""
+        size = max(1, CHUNK_FLOATS // max(width, self.x.shape[1]))
+        for start in range(0, len(self.x), size):
+            yield self.x[start : start + size], self.s[start : start + size]
+
+    def _next(self, m: Moments) -> FactorMixture:
+        n_units = m.products.shape[-1]
+        one = torch.eye(n_units, dtype=m.grams.dtype, device=m.grams.device)
+        mean = self.prior.mean
+        # In the rows of the prior E[u u'] = I and x = mean, on average.
+        grams, products = m.grams + self.prior.rows * one, m.products.clone()
+        products[..., -1] += self.prior.rows * mean
+        moment = self.prior.variance + mean.square()
+        squares = m.squares + self.prior.rows * moment
+        # A feature that no row of a component shows stays at the mean, even without a prior.
+        seen = grams[..., -1, -1]
+        tiny = 1e-9 * seen.clamp_min(1e-9)[..., None, None] * one
+        loadings = torch.linalg.solve(grams + tiny, products)
+        rest = squares - (products * loadings).sum(-1)
+        if self.noise == "isotropic":
+            rest, seen_all = (part.sum(-1, keepdim=True) for part in (rest, seen))
+            variance = (rest / seen_all.clamp_min(1e-9)).expand(squares.shape)
+        else:
+            variance = torch.where(seen > 1e-6, rest / seen.clamp_min(1e-9), self.prior.variance)
+        blank = (seen <= 1e-6)[..., None]
+        default = torch.zeros_like(loadings)
+        default[..., -1] = mean
+        loadings = torch.where(blank, default, loadings)
+        weights = m.rows + self.prior.rows
+        # A component that no row belongs to keeps a trace, so that its logarithm is a number.
+        weights = weights.clamp_min(1e-12) / weights.clamp_min(1e-12).sum()
+        mean, factor = loadings[..., -1].contiguous(), loadings[..., :-1].contiguous()
+        law = LowRankNormal(mean, factor, torch.maximum(variance, self.floor))
+        return FactorMixture(weights.log(), law)
+
+    def fitting(self, start: FactorMixture) -> FactorMixture:
+        """A start whose noise is of the right kind, from which every step gains."""
+        if self.noise == "diagonal":
+            return start
+        variance = start.law.variance.mean(-1, keepdim=True).expand_as(start.law.variance)
+        return FactorMixture(start.log_weights, replace(start.law, variance=variance))
+
+
+class EMPath(NamedTuple):
+    """How EM went: the objective per seen cell before each step, and after the last."""
+
+    objective: list[float]
+    converged: bool
+
+
+def climb(
+    step: Callable[[FactorMixture], tuple[FactorMixture, float]],
+    mixture: FactorMixture,
+    n_cells: float,
+    *,
+    max_iter: int,
+    tol: float,
+    watch: Callable[[int, float], None] = lambda step, value: None,
+) -> tuple[FactorMixture, EMPath]:
+    """Take steps of EM until they gain little.
+
+    Parameters
+    ----------
+    step : callable
+        From a mixture to the next one and the objective of the given one.
+    mixture : FactorMixture
+        The start.
+    n_cells : float
+        By what the objective is divided.
+    max_iter : int
+        Most steps.
+    tol : float
+        Stop when a step gains less than this per seen cell.
+    watch : callable
+        Told of every step and of the objective before it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Is passed on.
+    """
+    path: list[float] = []
+    for number in range(max_iter):
+        following, value = step(mixture)
+        path.append(value / max(n_cells, 1.0))
+        watch(number + 1, path[-1])
+        if len(path) > 1 and path[-1] - path[-2] < tol:
+            return mixture, EMPath(path, True)
+        mixture = following
+    return mixture, EMPath(path, False)
+
+
+def _moments(posterior: Posterior, x: Tensor, s: Tensor) -> Moments:
+    """Sums over the rows of one chunk."""
+    weights, factors = posterior.weights, posterior.factors
+    _, n_components, rank = factors.mean.shape
+    second = torch.cholesky_inverse(factors.cholesky)
+    second = second + factors.mean[..., None] * factors.mean[..., None, :]
+    u = torch.cat([factors.mean, torch.ones_like(factors.mean[..., :1])], -1)
+    lower = torch.tril_indices(rank + 1, rank + 1, device=x.device)
+    pairs = u[..., lower[0]] * u[..., lower[1]]
+    inner = (lower[0] < rank).nonzero()[:, 0]
+    pairs[..., inner] = second[..., lower[0, inner], lower[1, inner]]
+    x = x * s
+    weighted = (weights[..., None] * pairs).flatten(1)
+    grams = (s.T @ weighted).view(-1, n_components, pairs.shape[-1]).transpose(0, 1)
+    products = x.T @ (weights[..., None] * u).flatten(1)
+    return Moments(
+        weights.sum(0),
+        _square(grams, rank + 1),
+        products.view(-1, n_components, rank + 1).transpose(0, 1),
+        weights.T @ x.square(),
+    )
+
+
+def _square(halves: Tensor, size: int) -> Tensor:
+    """Symmetric matrices from their lower halves, (..., size, size)."""
+    rows, columns = torch.tril_indices(size, size)
+    place = torch.zeros(size, size, dtype=torch.long)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows))
+    return halves[..., place.to(halves.device)]

@@ -1,0 +1,94 @@
+"""Mixtures of factor analysers by gradient: the likelihood of seen cells, in batches of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.factor_mixture import FactorMixture
+from halfseen.core.low_rank_normal import LowRankNormal
+from halfseen.core.noise import new_generator
+from halfseen.estimators.factor_em import Prior
+from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+
+__all__ = ["FactorFit", "FactorModel"]
+
+
+class FactorModel(nn.Module):
+    """A mixture whose parameters are free numbers.
+
+    Parameters
+    ----------
+    start : FactorMixture
+        Where they begin.
+    floor : Tensor of shape (F,)
+        What is added to every variance of the noise.
+    isotropic : bool
+        Whether the features of a component share one variance.
+    """
+
+    def __init__(self, start: FactorMixture, floor: Tensor, *, isotropic: bool) -> None:
+        super().__init__()
+        law = start.law
+        variance = (law.variance - floor).clamp_min(1e-3 * law.variance)
+        if isotropic:
+            variance = variance.mean(-1, keepdim=True)
+        self.logits = nn.Parameter(start.log_weights.clone())
+        self.mean = nn.Parameter(law.mean.clone())
+        self.factor = nn.Parameter(law.factor.clone())
+        self.log_variance = nn.Parameter(variance.log())
+        self.floor = floor
+
+    def mixture(self) -> FactorMixture:
+        """The mixture that the numbers stand for."""
+        variance = (self.floor + self.log_variance.exp()).expand(self.mean.shape)
+        law = LowRankNormal(self.mean, self.factor, variance)
+        return FactorMixture(torch.log_softmax(self.logits, -1), law)
+
+
+@dataclass
+class FactorFit:
+    """One fit by gradient.
+
+    Parameters
+    ----------
+    x, s : Tensor of shape (n, F)
+        Features, finite everywhere, and masks.
+    prior : Prior
+        Rows added in thought.
+    batch_size, seed : int
+        Rows per step, and the seed of their order.
+    """
+
+    x: Tensor
+    s: Tensor
+    prior: Prior
+    batch_size: int
+    seed: int
+
+    def run(self, model: FactorModel, config: TrainConfig, watcher: Watcher) -> History:
+        """Train; the last state stays."""
+        self.generator = new_generator(self.seed, 3, self.x.device)
+        self.order = torch.empty(0, dtype=torch.long, device=self.x.device)
+
+        def loss() -> dict[str, Tensor]:
+            at, mixture = self._rows(), model.mixture()
+            likelihood = -mixture.log_prob(self.x[at], self.s[at]).mean()
+            return {
+                "likelihood": likelihood,
+                "prior": -self.prior.log_density(mixture) / len(self.x),
+            }
+
+        return train(
+            model, [Phase("mixture", list(model.parameters()), loss)], config, None, 1, watcher
+        )
+
+    def _rows(self) -> Tensor:
+        size = min(self.batch_size, len(self.x))
+        if len(self.order) < size:
+            n, device = len(self.x), self.x.device
+            self.order = torch.randperm(n, generator=self.generator, device=device)
+        at, self.order = self.order[:size], self.order[size:]
+        return at

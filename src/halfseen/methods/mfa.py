@@ -1,0 +1,231 @@
+"""Mixtures of factor analysers, and probabilistic principal components, on rows with holes.
+
+Ghahramani and Hinton, "The EM algorithm for mixtures of factor analyzers" (1996); Tipping and
+Bishop, "Mixtures of probabilistic principal component analyzers" (1999); for pictures Richardson
+and Weiss, "On GANs and GMMs" (2018), the baseline of Przewiezlikowski, Smieja and Struski,
+"Estimating conditional density of missing values using deep Gaussian mixture model" (2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Rows
+from halfseen.core.factor_mixture import FactorMixture, LowRankMixture, Posterior
+from halfseen.core.released_mixture import released_conditional, released_posterior
+from halfseen.core.spec import DataSpec
+from halfseen.errors import SettingError
+from halfseen.estimators.base import store
+from halfseen.estimators.card import MethodCard
+from halfseen.estimators.factor_em import FactorEM, Prior
+from halfseen.estimators.factor_gradient import FactorFit, FactorModel
+from halfseen.estimators.gaussian_choice import Shape
+from halfseen.estimators.mixture_imputer import MixtureImputer
+from halfseen.estimators.signature import adds_to
+from halfseen.training.loop import TrainConfig
+
+__all__ = ["MFADensity", "MFAImputer"]
+
+PAPER = "Ghahramani and Hinton, 1996; Richardson and Weiss, NeurIPS 2018"
+TINY = {"n_components": 2, "rank": 1, "n_starts": 1, "max_iter": 20}
+
+
+class MFAImputer(MixtureImputer):
+    r"""Complete data by a mixture of factor analysers, fitted to what is seen.
+
+    .. math:: p(x_{obs}) = \sum_c \pi_c N(x_{obs}; \mu_c, A_c A_c^T + \mathrm{diag}(d_c))
+
+    Likelihood and conditional law are exact for whatever cells are seen; EM never lowers the
+    likelihood. One component with ``noise="isotropic"`` is probabilistic principal component
+    analysis, and without factors (``rank=0``) columns are independent within a component.
+
+    Parameters
+    ----------
+    rank : int or None
+        Factors of a component, at most one less than features; None chooses by held-out cells
+        for tables, and takes 6 for images.
+    noise : {"diagonal", "isotropic"}
+        Whether columns have a noise of their own, or a component one for all.
+    solver : {"em", "gradient"}
+        EM with exact conditionals, or steps along gradients of batches.
+    released : bool
+        Whether conditional laws are those of the public baseline of the DMFA paper, which weighs
+        components by e to the power of their weight, keeps the most probable one and has too
+        large a covariance (see :mod:`halfseen.core.released_mixture`). For published tables only.
+    max_steps, batch_size, lr : int or None, int, float
+        Of ``solver="gradient"``; None takes 40 passes over the rows.
+    {shared}
+
+    Attributes
+    ----------
+    model_ : FactorMixture
+        Weights, means, loadings and noise over features in model units.
+    shape_ : Shape
+        Components of one start, and their rank.
+    choice_ : list of dict
+        What was tried: ``n_components``, ``rank``, ``error`` (root mean square of held-out cells,
+        in standard deviations) and ``log_prob`` of held-out cells, per cell.
+    history_ : list of dict
+        The objective per seen cell before each step, from each start; with EM it never falls.
+
+    Notes
+    -----
+    Each category is an indicator, whose law is Gaussian too: its mean is read as a probability.
+    :meth:`score_samples` counts numbers alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.1], [1.0, np.nan], [2.0, 1.9], [3.0, 3.1]] * 10)
+    >>> imputer = MFAImputer(n_components=1, rank=1, prior_rows=0, random_state=0).fit(X)
+    >>> imputer.transform(X)[1].round(1)
+    array([1., 1.])
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="mfa",
+        summary="Mixture of factor analysers by EM on what is seen; exact conditional laws.",
+        paper=PAPER,
+        check_params=TINY,
+    )
+
+    @adds_to(MixtureImputer)
+    def __init__(
+        self,
+        *,
+        rank: int | None = None,
+        noise: Literal["diagonal", "isotropic"] = "diagonal",
+        solver: Literal["em", "gradient"] = "em",
+        released: bool = False,
+        max_steps: int | None = None,
+        batch_size: int = 256,
+        lr: float = 0.01,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        store(self, {key: value for key, value in locals().items() if key in OWN})
+
+    @classmethod
+    def published(cls, **changes: Any) -> Self:
+        """The baseline of the DMFA paper for digits and garments: 50 components of rank 6.
+
+        Isotropic noise, 30 steps of EM from clusters, on complete pictures.
+        """
+        settings: dict[str, Any] = {
+            "n_components": 50,
+            "rank": 6,
+            "noise": "isotropic",
+            "n_starts": 1,
+            "prior_rows": 0.0,
+            "noise_floor": 0.01,
+            "max_iter": 30,
+            "tol": 0.0,
+        }
+        return cls(**{**settings, **changes})
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        words = {"noise": ("diagonal", "isotropic"), "solver": ("em", "gradient")}
+        for name, allowed in words.items():
+            if getattr(self, name) not in allowed:
+                raise SettingError(
+                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
+                )
+        if self.rank is not None and (
+            not isinstance(self.rank, (int, np.integer)) or self.rank < 0
+        ):
+            raise SettingError(f"Got rank={self.rank!r}. Expected 0 or a positive whole number.")
+
+    def _ranks(self, spec: DataSpec) -> list[int]:
+        most = max(spec.n_features - 1, 0)
+        if self.rank is not None:
+            return [min(self.rank, most)]
+        if spec.shape is not None:
+            return [min(6, most)]
+        return sorted(
+            {min(rank, most) for rank in (1, spec.n_features // 4, spec.n_features // 2)}
+        )
+
+    def _steps(self, x: Tensor, s: Tensor, floor: Tensor, prior: Prior) -> FactorEM:
+        return FactorEM(x, s, floor, self.noise, prior)
+
+    def _fitted(
+        self,
+        x: Tensor,
+        s: Tensor,
+        shape: Shape,
+        part: int = 0,
+        watch: Callable[[int], None] | None = None,
+    ) -> FactorMixture:
+        if self.solver == "em":
+            return super()._fitted(x, s, shape, part, watch)
+        steps, start = self._begin(x, s, shape, part)
+        model = FactorModel(start, steps.floor, isotropic=self.noise == "isotropic")
+        n_steps = self.max_steps or max(200, 40 * len(x) // self.batch_size)
+        config = TrainConfig(max_steps=n_steps, lr=self.lr, check_every=max(1, n_steps // 20))
+        fit = FactorFit(x, s, steps.prior, self.batch_size, self.seed_ + part)
+        history = fit.run(model, config, lambda *_: None)
+        if watch is not None:
+            watch(n_steps)
+            self.history_ += [{"start": part, **row} for row in history.rows]
+            self.n_iter_, self.converged_ = self.n_iter_ + n_steps, True
+        with torch.no_grad():
+            return model.mixture()
+
+    # ---- answering ----------------------------------------------------------------------
+
+    def _posterior(self, rows: Rows) -> Posterior:
+        posterior = super()._posterior(rows)
+        return released_posterior(self.model_, posterior) if self.released else posterior
+
+    def _mixture(self, rows: Rows) -> LowRankMixture:
+        if self.released:
+            return released_conditional(self.model_, self._posterior(rows))
+        return super()._mixture(rows)
+
+    def _is_plain(self) -> bool:
+        return super()._is_plain() and not self.released
+
+
+OWN = ("rank", "noise", "solver", "released", "max_steps", "batch_size", "lr")
+
+
+class MFADensity(MFAImputer):
+    r"""The density of rows as a mixture of factor analysers, and the law of what is missing.
+
+    As :class:`MFAImputer`, but no column is bent: :meth:`conditional` is a mixture of Gaussians
+    in the units of the table, whatever the kinds of its numbers.
+
+    Parameters
+    ----------
+    rank : int or None
+        See :class:`MFAImputer`, and there for all others.
+    noise, solver, released, max_steps, batch_size, lr
+        See :class:`MFAImputer`.
+    {shared}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0, 0.1], [1.0, np.nan], [2.0, 1.9], [3.0, 3.1]] * 10)
+    >>> density = MFADensity(n_components=1, rank=1, prior_rows=0, random_state=0).fit(X)
+    >>> law = density.conditional([[1.0, np.nan]])
+    >>> law.mean.round(1), law.log_prob([[1.0, 1.0]]) > law.log_prob([[1.0, 2.0]])
+    (array([[1., 1.]]), array([ True]))
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        name="mfa",
+        summary="Density of a mixture of factor analysers, with exact conditional laws.",
+        paper=PAPER,
+        task="density",
+        check_params=TINY,
+    )
+    affine: ClassVar[bool] = True
