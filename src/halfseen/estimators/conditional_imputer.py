@@ -146,17 +146,24 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         if curved:
             at = [self.units_.spec.offsets[j] for j in curved]
             cells = GaussianLaw(law.mean[..., at], law.marginal_variance[..., at].sqrt())
-            low, high = (torch.as_tensor(end[curved]).to(mean) for end in self.range_)
-            # The tail of a bent scale has no end: its mean is taken within what was seen.
-            bent = cells.mean(lambda x: self.units_.natural(x.clamp(low, high), curved))
+            bent = cells.mean(lambda x: self.units_.natural(self._within(x, curved), curved))
             mean[:, at] = (weights * bent).sum(1)
         return mean
 
     def _from_features(self, features: Tensor) -> np.ndarray:
         return self.units_.finish(self._expand.contract(features).cpu().numpy())
 
+    def _within(self, x: Tensor, columns: list[int]) -> Tensor:
+        """Cells (..., c) within what was seen: on a bent scale a tail has no end."""
+        low, high = (torch.as_tensor(end[columns]).to(x) for end in self.range_)
+        return x.clamp(low, high)
+
     def _to_data(self, x: Tensor) -> np.ndarray:
         """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
+        curved = self.units_.curved
+        if curved:
+            x = x.clone()
+            x[..., curved] = self._within(x[..., curved], curved)
         natural = self.units_.natural(x, list(range(x.shape[-1])))
         return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
 

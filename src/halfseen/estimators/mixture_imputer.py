@@ -45,7 +45,8 @@ SHARED = """n_components : int or None
         Smallest scale of the noise, in standard deviations of a column (for images, of all
         pixels); "auto" ties it to each column's repetitions.
     skewed : bool
-        Whether strongly skewed columns are bent to be less so (Yeo-Johnson).
+        Whether strongly skewed columns are bent to be less so (Yeo-Johnson). Answers in bent
+        columns stay within what was seen.
     max_iter : int
         Most steps of EM from one start.
     tol : float
@@ -97,7 +98,7 @@ class MixtureImputer(ConditionalImputer):
         start: Literal["clusters", "random"] = "clusters",
         prior_rows: float = 0.3,
         noise_floor: float | Literal["auto"] = "auto",
-        skewed: bool = False,
+        skewed: bool = True,
         max_iter: int = 100,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,

@@ -156,5 +156,12 @@ class GaussianImputer(GMMImputer):
     )
 
     @adds_to(GMMImputer)
-    def __init__(self, *, n_components: int = 1, n_starts: int = 1, **shared: Any) -> None:
-        super().__init__(n_components=n_components, n_starts=n_starts, **shared)
+    def __init__(
+        self,
+        *,
+        n_components: int = 1,
+        n_starts: int = 1,
+        skewed: bool = False,
+        **shared: Any,
+    ) -> None:
+        super().__init__(n_components=n_components, n_starts=n_starts, skewed=skewed, **shared)
