@@ -6,7 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import halfseen
 from halfseen.testing import parametrize_incomplete_checks, small_estimator
 
-TASKS = ("imputation", "classification", "regression")
+TASKS = ("imputation", "density", "classification", "regression")
 METHODS = [small_estimator(method) for method in halfseen.all_methods().values()]
 
 

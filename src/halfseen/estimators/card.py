@@ -21,7 +21,7 @@ class MethodCard:
         One line.
     paper : str
         Where it comes from.
-    task : {"imputation", "classification", "regression"}
+    task : {"imputation", "density", "classification", "regression"}
         What it is for.
     mechanism : {"MCAR", "MAR", "MNAR"}
         The weakest assumption about missingness under which it is meant to be right.

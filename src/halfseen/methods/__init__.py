@@ -18,7 +18,7 @@ def all_methods(task: str | None = None) -> dict[str, type]:
 
     Parameters
     ----------
-    task : {"imputation", "classification", "regression"}, optional
+    task : {"imputation", "density", "classification", "regression"}, optional
         Only those for this task.
     """
     found: dict[str, type] = {}

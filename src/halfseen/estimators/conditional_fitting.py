@@ -1,0 +1,158 @@
+"""Train a network that says the law of hidden cells, on rows that have holes themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halfseen.core.batch import Rows
+from halfseen.core.features import Features
+from halfseen.core.noise import Noise, new_generator
+from halfseen.objectives.conditional import HiddenCells
+from halfseen.terms.conditional_gaussian import ConditionalGaussian
+from halfseen.training.hidden_cells import Hider
+from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+
+__all__ = ["ConditionalFit"]
+
+# Rows of the monitor, fewest rows of which some are held out, and floats of one part of them.
+MONITOR_ROWS, ENOUGH, CHUNK_FLOATS = 1000, 50, 2**22
+# Masks under which each held-out row of a small table is scored.
+MONITOR_MASKS = 4
+
+
+@dataclass
+class ConditionalFit:
+    """Everything that one fit of a conditional network needs.
+
+    Cells that are missing are neither shown nor scored: their place in ``x`` holds 0 and has no
+    weight.
+
+    Parameters
+    ----------
+    model : ConditionalGaussian
+        With M members.
+    rows : Rows
+        The table on the device, in columns.
+    expand : Features
+        From columns to features.
+    hide : Hider
+        Which seen cells are hidden.
+    objective : HiddenCells
+        How they are scored.
+    batch_size : int
+        Rows per step; members hide other cells of them.
+    validation_fraction : float
+        Share of the rows that training does not see.
+    mse_weight, mse_share : float
+        What a squared error counts, and in which first share of the steps.
+    weight_decay : float
+        Decoupled weight decay.
+    betas : tuple of float
+        Adam's moment decays.
+    seed : int
+        Of batches, holes, noise and held-out rows.
+    """
+
+    model: ConditionalGaussian
+    rows: Rows
+    expand: Features
+    hide: Hider
+    objective: HiddenCells
+    batch_size: int
+    validation_fraction: float
+    mse_weight: float
+    mse_share: float
+    weight_decay: float
+    betas: tuple[float, float]
+    seed: int
+
+    def run(self, config: TrainConfig, watcher: Watcher) -> History:
+        """Train, and restore the best state."""
+        device = self.rows.x.device
+        self.generator = new_generator(self.seed, 3, device)
+        # A row without a seen cell has nothing to hide.
+        useful = torch.nonzero(self.rows.s.sum(1) > 0)[:, 0]
+        n = len(useful)
+        order = useful[torch.randperm(n, generator=self.generator, device=device)]
+        n_held = round(self.validation_fraction * n) if n >= ENOUGH else 0
+        self.held, self.train_at = order[:n_held][:MONITOR_ROWS], order[n_held:]
+        self.order = self.train_at[:0]
+        self.calls, self.mse_calls = 0, round(self.mse_share * config.max_steps)
+        phase = Phase(
+            "model",
+            list(self.model.parameters()),
+            self._loss,
+            betas=self.betas,
+            weight_decay=self.weight_decay,
+        )
+        monitor = self._monitor if n_held else None
+        if monitor is not None:
+            self._hide_held()
+        history = train(self.model, [phase], config, monitor, self.model.n_members, watcher)
+        self.model.eval()
+        return history
+
+    def _next_index(self) -> Tensor:
+        size = min(self.batch_size, len(self.train_at))
+        if len(self.order) < size:
+            n, device = len(self.train_at), self.train_at.device
+            self.order = self.train_at[torch.randperm(n, generator=self.generator, device=device)]
+        index, self.order = self.order[:size], self.order[size:]
+        return index
+
+    def _shown(self, s: Tensor, generator: torch.Generator) -> Tensor:
+        """What each member is shown of rows, (M, B, p)."""
+        everyone = s.expand(self.model.n_members, *s.shape).flatten(0, 1)
+        return self.hide(everyone, self.rows.s, generator).view(-1, *s.shape)
+
+    def _loss(self) -> dict[str, Tensor]:
+        """Minus the log-likelihood of hidden cells of a batch, summed over members."""
+        index = self._next_index()
+        shown = self._shown(self.rows.s[index], self.generator)
+        weight = self.mse_weight if self.calls < self.mse_calls else 0.0
+        self.calls += 1
+        self.model.train()
+        x, seen, shown = self._features(index, shown)
+        noise = self._noise(len(index), self.generator)
+        return self.objective(self.model(x, shown), x, seen - shown, noise, weight)
+
+    def _features(self, index: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (B, F), and the masks of those that were seen and are shown."""
+        s = self.expand.mask(self.rows.s[index])
+        return self.expand(self.rows.x[index]) * s, s, self.expand.mask(shown)
+
+    def _noise(self, n_rows: int, generator: torch.Generator) -> Noise:
+        shape = self.model.n_members, n_rows, self.model.n_components
+        return Noise(generator, shape)
+
+    def _hide_held(self) -> None:
+        """Holes of held-out rows, the same at every check."""
+        copies = max(1, min(MONITOR_MASKS, MONITOR_ROWS // len(self.held)))
+        self.held = self.held.repeat(copies)
+        s = self.rows.s[self.held]
+        self.held_shown = self.hide(s, self.rows.s, new_generator(self.seed, 4, s.device))
+
+    def _parts(self) -> Iterator[slice]:
+        size = max(1, CHUNK_FLOATS // self.model.width)
+        for start in range(0, len(self.held), size):
+            yield slice(start, start + size)
+
+    @torch.no_grad()
+    def _monitor(self) -> Tensor:
+        """Mean log-likelihood of a hidden cell of held-out rows under each member, (M,)."""
+        self.model.eval()
+        generator = new_generator(self.seed, 5, self.held.device)
+        total: Tensor | float = 0.0
+        count = 0.0
+        for part in self._parts():
+            x, seen, shown = self._features(self.held[part], self.held_shown[part])
+            noise = self._noise(len(x), generator)
+            hidden = (seen - shown).expand(self.model.n_members, *x.shape)
+            log_p = self.objective.log_prob(self.model(x, shown), x, hidden, noise)
+            total, count = total + log_p.sum(-1), count + float(hidden[0].sum())
+        assert isinstance(total, Tensor)
+        return total / max(count, 1.0)
