@@ -19,6 +19,8 @@ import torch
 
 from halfseen import MeanImputer, MIWAEImputer
 from halfseen.experiments.runner import append_line, machine, read_lines, versions
+from halfseen.methods.gmm import GaussianImputer, GMMImputer
+from halfseen.methods.mfa import MFAImputer
 from protocol import (
     MECHANISMS,
     METHODS_KEY,
@@ -38,10 +40,14 @@ Answer = tuple[pd.DataFrame, list[pd.DataFrame] | None]
 Method = Callable[[pd.DataFrame, Kinds, int], Answer]
 
 
-def miwae(frame: pd.DataFrame, kinds: Kinds, seed: int) -> Answer:
-    """MIWAE with its defaults: the mean and 150 draws."""
-    imputer = MIWAEImputer(kinds=_said(kinds), random_state=seed).fit(frame)
-    return imputer.transform(frame), imputer.sample(frame, N_DRAWS)
+def ours(method: type) -> Method:
+    """A method with its defaults: the mean and 150 draws."""
+
+    def fill(frame: pd.DataFrame, kinds: Kinds, seed: int) -> Answer:
+        imputer = method(kinds=_said(kinds), random_state=seed).fit(frame)
+        return imputer.transform(frame), imputer.sample(frame, N_DRAWS)
+
+    return fill
 
 
 def mean(frame: pd.DataFrame, kinds: Kinds, seed: int) -> Answer:
@@ -53,7 +59,13 @@ def _said(kinds: Kinds) -> dict[str, str]:
     return {c: "continuous" if kind == "numeric" else kind for c, kind in kinds.items()}
 
 
-METHODS: dict[str, Method] = {"halfseen-mean": mean, "halfseen-miwae": miwae}
+METHODS: dict[str, Method] = {
+    "halfseen-mean": mean,
+    "halfseen-miwae": ours(MIWAEImputer),
+    "halfseen-gaussian": ours(GaussianImputer),
+    "halfseen-gmm": ours(GMMImputer),
+    "halfseen-mfa": ours(MFAImputer),
+}
 
 
 def main() -> None:

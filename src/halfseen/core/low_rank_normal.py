@@ -162,6 +162,10 @@ class LowRankNormal:
         mean, factor = self.mean * scale + shift, self.factor * scale[:, None]
         return LowRankNormal(mean, factor, self.variance * scale.square())
 
+    def tempered(self, temperature: float) -> LowRankNormal:
+        """The law with its spread multiplied."""
+        return LowRankNormal(self.mean, self.factor * temperature, self.variance * temperature**2)
+
     def _scaled(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Residuals and loadings in units of the noise, 0 outside of the mask."""
         weight = s * self.variance.rsqrt()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.features import Features
+from halfseen.core.low_rank_normal import LOG_2PI
 from halfseen.estimators.low_rank_choice import hold_out
 
 __all__ = ["LADDER", "Candidate", "Shape", "choose_shape"]
@@ -20,8 +21,10 @@ LADDER = (1, 2, 4, 8, 16, 32)
 
 # How many shapes without a gain end a walk, and what a larger one must gain.
 CHANCES, WORTH = 2, 0.002
-# Cells, seen or not, by which shapes are chosen.
-CHOICE_CELLS = 2**21
+# Cells, seen or not, by which shapes are chosen, and numbers of their laws at a time.
+CHOICE_CELLS, CHUNK_FLOATS = 2**21, 2**23
+# What a mixture is likely to be too sure of itself by.
+TEMPERATURES = tuple(1 + 0.05 * step for step in range(21))
 
 
 class Shape(NamedTuple):
@@ -43,15 +46,20 @@ class Candidate:
         Root mean square error of held-out cells.
     log_prob : float
         Mean log-density of the held-out cells of a row together, per cell.
+    temperature : float
+        By what the spread of every cell's law is to be multiplied, so that held-out cells are
+        most probable.
     """
 
     shape: Shape
     error: float
     log_prob: float
+    temperature: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers."""
-        return {**self.shape._asdict(), "error": self.error, "log_prob": self.log_prob}
+        numbers = {"error": self.error, "log_prob": self.log_prob, "temperature": self.temperature}
+        return {**self.shape._asdict(), **numbers}
 
 
 def choose_shape(
@@ -98,8 +106,9 @@ def choose_shape(
             if any(candidate.shape == shape for candidate in tried):
                 continue
             here = [_score(fit(x * (s - h), s - h, shape), x, s - h, h) for h in masks]
-            error, log_prob = (sum(part) / len(here) for part in zip(*here, strict=True))
-            tried.append(Candidate(shape, error, log_prob))
+            error, log_prob, *scores = (sum(part) / len(here) for part in zip(*here, strict=True))
+            temperature = TEMPERATURES[max(range(len(scores)), key=scores.__getitem__)]
+            tried.append(Candidate(shape, error, log_prob, temperature))
             patience = CHANCES if error < (1 - WORTH) * best else patience - 1
             best = min(best, error)
             if patience == 0:
@@ -107,9 +116,29 @@ def choose_shape(
     return tried
 
 
-def _score(mixture: FactorMixture, x: Tensor, s: Tensor, hidden: Tensor) -> tuple[float, float]:
+def _score(mixture: FactorMixture, x: Tensor, s: Tensor, hidden: Tensor) -> list[float]:
+    """Error, log-density, and that of single cells at every temperature."""
+    total = torch.zeros(2 + len(TEMPERATURES), dtype=x.dtype, device=x.device)
+    size = max(1, CHUNK_FLOATS // (mixture.n_components * x.shape[1] * (mixture.rank + 2)))
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        total += _sums(mixture, x[part], s[part], hidden[part])
+    square, *logs = (total / hidden.sum()).tolist()
+    return [square**0.5, *logs]
+
+
+def _sums(mixture: FactorMixture, x: Tensor, s: Tensor, hidden: Tensor) -> Tensor:
     posterior = mixture.posterior(x * s, s)
     gap = hidden * (mixture.mean(posterior) - x)
     both = mixture.log_prob(x, s + hidden) - posterior.log_prob
-    count = hidden.sum()
-    return float((gap.square().sum() / count).sqrt()), float(both.sum() / count)
+    law = mixture.conditional(posterior)
+    log_weights = law.log_weights[..., None]
+    spread, apart = law.law.marginal_variance.sqrt(), x[:, None] - law.law.mean
+    cells = [
+        torch.logsumexp(
+            log_weights - 0.5 * (apart / (t * spread)).square() - (t * spread).log(), 1
+        )
+        for t in TEMPERATURES
+    ]
+    singles = [(hidden * (cell - 0.5 * LOG_2PI)).sum() for cell in cells]
+    return torch.stack([gap.square().sum(), both.sum(), *singles])

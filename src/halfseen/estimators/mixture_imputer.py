@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -53,6 +54,9 @@ SHARED = """n_components : int or None
         EM stops when a step gains less than this, in nats per seen cell.
     validation_fraction : float
         Share of the seen cells by which components and rank are chosen.
+    calibrate : bool
+        Whether the cells that choose components and rank also choose by what the spread of every
+        conditional law is multiplied: what was fitted to cells is too sure of others.
     kinds : mapping or None
         Kinds of columns where the inferred ones are wrong, see :mod:`halfseen.tables`.
     keep_empty_features : bool
@@ -78,6 +82,7 @@ class MixtureImputer(ConditionalImputer):
     max_iter: int
     tol: float
     validation_fraction: float
+    calibrate: bool
 
     #: Components of a mixture over images, where they are left open.
     image_components: ClassVar[int] = 50
@@ -102,6 +107,7 @@ class MixtureImputer(ConditionalImputer):
         max_iter: int = 100,
         tol: float = 1e-4,
         validation_fraction: float = 0.1,
+        calibrate: bool = True,
         kinds: Mapping[str, Any] | None = None,
         keep_empty_features: bool = False,
         random_state: Any = None,
@@ -146,7 +152,7 @@ class MixtureImputer(ConditionalImputer):
         center, _ = feature_moments(x, s)
         # Near 0, squares lose no digits.
         x = (x - center) * s
-        self.shape_ = self._choose(rows, x, s)
+        self.shape_, self.temperature_ = self._choose(rows, x, s)
         n_starts = self.n_starts or (1 if spec.shape is not None else 4)
         if self.shape_.n_components == 1:
             n_starts = 1
@@ -207,12 +213,12 @@ class MixtureImputer(ConditionalImputer):
             counts = [min(self.image_components, counts[-1])]
         return [[Shape(count, rank) for count in counts] for rank in self._ranks(spec)]
 
-    def _choose(self, rows: Rows, x: Tensor, s: Tensor) -> Shape:
-        """The shape that predicts held-out cells best, where the user left one open."""
+    def _choose(self, rows: Rows, x: Tensor, s: Tensor) -> tuple[Shape, float]:
+        """The shape that predicts held-out cells best where one is open, and a temperature."""
         walks = self._shapes(self.units_.spec, len(rows))
         self.choice_: list[dict[str, Any]] = []
         if sum(map(len, walks)) == 1:
-            return walks[0][0]
+            return walks[0][0], 1.0
         tried = choose_shape(
             lambda x, s, shape: self._fitted(x, s, shape),
             x,
@@ -224,7 +230,10 @@ class MixtureImputer(ConditionalImputer):
             new_generator(self.seed_, 0),
         )
         self.choice_ = [candidate.to_json() for candidate in tried]
-        return min(tried, key=lambda candidate: candidate.error).shape if tried else walks[0][0]
+        if not tried:
+            return walks[0][0], 1.0
+        best = min(tried, key=lambda candidate: candidate.error)
+        return best.shape, best.temperature if self.calibrate else 1.0
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -237,7 +246,8 @@ class MixtureImputer(ConditionalImputer):
         return self.model_.posterior(*self._features(rows))
 
     def _mixture(self, rows: Rows) -> LowRankMixture:
-        return self.model_.conditional(self._posterior(rows))
+        mixture = self.model_.conditional(self._posterior(rows))
+        return replace(mixture, law=mixture.law.tempered(self.temperature_))
 
     def _mean(self, rows: Rows) -> Tensor:
         if self._is_plain():
@@ -259,7 +269,7 @@ class MixtureImputer(ConditionalImputer):
         if not hasattr(self, "model_"):
             return facts, tensors
         facts |= {"shape": list(self.shape_), "choice": self.choice_}
-        facts["converged"] = self.converged_
+        facts |= {"converged": self.converged_, "temperature": self.temperature_}
         law = self.model_.law
         return facts, {
             "log_weights": self.model_.log_weights,
@@ -273,7 +283,7 @@ class MixtureImputer(ConditionalImputer):
         if "shape" not in facts:
             return
         self.shape_, self.choice_ = Shape(*facts["shape"]), facts["choice"]
-        self.converged_ = facts["converged"]
+        self.converged_, self.temperature_ = facts["converged"], facts["temperature"]
         law = LowRankNormal(tensors["mean"], tensors["factor"], tensors["variance"])
         model = FactorMixture(tensors["log_weights"], law)
         self.model_ = model.to(device=self.device, dtype=self._dtype)

@@ -101,8 +101,9 @@ class GMMImputer(MixtureImputer):
 class GMMDensity(GMMImputer):
     r"""The density of rows as a mixture of Gaussians, and the law of what is missing.
 
-    As :class:`GMMImputer`, but no column is bent: :meth:`conditional` is a mixture of Gaussians
-    in the units of the table, whatever the kinds of its numbers.
+    As :class:`GMMImputer`, but no column is bent and no spread is changed: :meth:`conditional` is
+    the exact conditional of :meth:`score_samples`' density, a mixture of Gaussians in the units of
+    the table, whatever the kinds of its numbers.
 
     Parameters
     ----------
@@ -127,6 +128,10 @@ class GMMDensity(GMMImputer):
         check_params=TINY,
     )
     affine: ClassVar[bool] = True
+
+    @adds_to(GMMImputer)
+    def __init__(self, *, calibrate: bool = False, **shared: Any) -> None:
+        super().__init__(calibrate=calibrate, **shared)
 
 
 class GaussianImputer(GMMImputer):

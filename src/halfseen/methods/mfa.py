@@ -200,8 +200,9 @@ OWN = ("rank", "noise", "solver", "released", "max_steps", "batch_size", "lr")
 class MFADensity(MFAImputer):
     r"""The density of rows as a mixture of factor analysers, and the law of what is missing.
 
-    As :class:`MFAImputer`, but no column is bent: :meth:`conditional` is a mixture of Gaussians
-    in the units of the table, whatever the kinds of its numbers.
+    As :class:`MFAImputer`, but no column is bent and no spread is changed: :meth:`conditional` is
+    the exact conditional of :meth:`score_samples`' density, a mixture of Gaussians in the units of
+    the table, whatever the kinds of its numbers.
 
     Parameters
     ----------
@@ -229,3 +230,7 @@ class MFADensity(MFAImputer):
         check_params=TINY,
     )
     affine: ClassVar[bool] = True
+
+    @adds_to(MFAImputer)
+    def __init__(self, *, calibrate: bool = False, **shared: Any) -> None:
+        super().__init__(calibrate=calibrate, **shared)
