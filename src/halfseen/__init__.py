@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from halfseen.methods.completed import CompletedClassifier, CompletedRegressor
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.convac import ConvAC
+    from halfseen.methods.copula import GaussianCopulaImputer
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
     from halfseen.methods.gain import GAINImputer
+    from halfseen.methods.gmm import GaussianImputer, GMMDensity, GMMImputer
     from halfseen.methods.hivae import HIVAEImputer
     from halfseen.methods.matrix_factorization import MatrixFactorizationImputer
+    from halfseen.methods.mfa import MFADensity, MFAImputer
     from halfseen.methods.misgan import MisGAN
     from halfseen.methods.miwae import MIWAEImputer
     from halfseen.methods.mvae import MVAEImputer
@@ -47,7 +50,13 @@ __all__ = [
     "FilledClassifier",
     "FilledRegressor",
     "GAINImputer",
+    "GMMDensity",
+    "GMMImputer",
+    "GaussianCopulaImputer",
+    "GaussianImputer",
     "HIVAEImputer",
+    "MFADensity",
+    "MFAImputer",
     "MIWAEImputer",
     "MVAEImputer",
     "MatrixFactorizationImputer",
@@ -84,7 +93,13 @@ _HOMES = {
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
     "GAINImputer": "halfseen.methods.gain",
+    "GMMDensity": "halfseen.methods.gmm",
+    "GMMImputer": "halfseen.methods.gmm",
+    "GaussianCopulaImputer": "halfseen.methods.copula",
+    "GaussianImputer": "halfseen.methods.gmm",
     "HIVAEImputer": "halfseen.methods.hivae",
+    "MFADensity": "halfseen.methods.mfa",
+    "MFAImputer": "halfseen.methods.mfa",
     "MIWAEImputer": "halfseen.methods.miwae",
     "MVAEImputer": "halfseen.methods.mvae",
     "MatrixFactorizationImputer": "halfseen.methods.matrix_factorization",
