@@ -334,11 +334,9 @@ class Conditional:
     def _places(self, column: str | int) -> list[int]:
         if isinstance(column, (int, np.integer)) and -len(self.names) <= column < len(self.names):
             return [int(column) % len(self.names)]
-        found = [
-            place
-            for place, name in enumerate(self.names)
-            if name == column or (isinstance(column, str) and name.startswith(f"{column}="))
-        ]
+        found = [place for place, name in enumerate(self.names) if name == column]
+        levels = [i for i, n in enumerate(self.names) if n.startswith(f"{column}=")]
+        found = found or (levels if isinstance(column, str) else [])
         if not found:
             raise SettingError(
                 f"Got {column!r} in columns. Expected names out of {self.names[:20]}, or places "

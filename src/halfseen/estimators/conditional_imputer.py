@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -82,6 +83,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     # ---- fitting ------------------------------------------------------------------------
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
+        self._check_floor()
         self._check_settings()
         self.seed_ = seed_from(self.random_state)
         self.history_: list[dict[str, Any]] = []
@@ -94,6 +96,14 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         self.floor_ = noise_floors(x, spec, self.noise_floor)
         self.repeats_ = find_repeats(x, values, spec)
         self._learn(Rows.from_values(x, self.device, self._dtype), spec)
+
+    def _check_floor(self) -> None:
+        floor = self.noise_floor
+        if floor != "auto" and (not isinstance(floor, Real) or not 0 < floor < np.inf):
+            raise SettingError(
+                f"Got noise_floor={floor!r}. Expected 'auto' or a number above 0: without a floor "
+                "the density of a cell that repeats has no bound."
+            )
 
     def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
         if self.affine:
@@ -188,8 +198,10 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             return self.codec_.restore(X, self._full(values))
         parts = []
         for part in self._row_parts(self._rows(values)):
-            cells = torch.as_tensor(self._law_of(part).quantile(q).reshape(len(part), -1))
-            parts.append(self._to_data(self._expand.cpu().contract(cells)))
+            law, expand = self._law_of(part), self._expand.cpu()
+            cells, at = torch.as_tensor(law.mean).flatten(1), expand.numeric_at
+            cells[:, at] = torch.as_tensor(law.quantile(q)).flatten(1)[:, at]
+            parts.append(self._to_data(expand.contract(cells)))
         return self.codec_.restore(X, self._full(np.concatenate(parts)))
 
     @torch.no_grad()

@@ -83,7 +83,7 @@ class FactorEM:
     x, s : Tensor of shape (n, F)
         Features, finite everywhere, and masks. Fewer roundings if their means are near 0.
     floor : Tensor of shape (F,)
-        Smallest variance of the noise.
+        Smallest variance of the noise; where features share one, the largest of these holds.
     noise : {"diagonal", "isotropic"}
         Whether features have a variance of their own, or a component one for all (probabilistic
         principal components).
@@ -146,19 +146,25 @@ class FactorEM:
         # A component that no row belongs to keeps a trace, so that its logarithm is a number.
         weights = weights.clamp_min(1e-12) / weights.clamp_min(1e-12).sum()
         mean, factor = loadings[..., -1].contiguous(), loadings[..., :-1].contiguous()
-        law = LowRankNormal(mean, factor, torch.maximum(variance, self.floor))
+        law = LowRankNormal(mean, factor, torch.maximum(variance, self._least))
         return FactorMixture(weights.log(), law)
+
+    @property
+    def _least(self) -> Tensor:
+        """Smallest variance of every feature: one for all must not differ where it is bound."""
+        return self.floor if self.noise == "diagonal" else self.floor.max().expand_as(self.floor)
 
     def fitting(self, start: FactorMixture) -> FactorMixture:
         """A start whose noise is of the right kind, from which every step gains."""
         if self.noise == "diagonal":
             return start
-        variance = start.law.variance.mean(-1, keepdim=True).expand_as(start.law.variance)
+        variance = start.law.variance.mean(-1, keepdim=True)
+        variance = torch.maximum(variance, self._least)
         return FactorMixture(start.log_weights, replace(start.law, variance=variance))
 
 
 class EMPath(NamedTuple):
-    """How EM went: the objective per seen cell before each step, and after the last."""
+    """How EM went: the objective per seen cell before each step."""
 
     objective: list[float]
     converged: bool
@@ -212,7 +218,7 @@ def _moments(posterior: Posterior, x: Tensor, s: Tensor) -> Moments:
     _, n_components, rank = factors.mean.shape
     second = torch.cholesky_inverse(factors.cholesky)
     second = second + factors.mean[..., None] * factors.mean[..., None, :]
-    u = torch.cat([factors.mean, torch.ones_like(factors.mean[..., :1])], -1)
+    u = torch.nn.functional.pad(factors.mean, (0, 1), value=1.0)
     lower = torch.tril_indices(rank + 1, rank + 1, device=x.device)
     pairs = u[..., lower[0]] * u[..., lower[1]]
     inner = (lower[0] < rank).nonzero()[:, 0]

@@ -24,7 +24,7 @@ class FactorModel(nn.Module):
     start : FactorMixture
         Where they begin.
     floor : Tensor of shape (F,)
-        What is added to every variance of the noise.
+        What is added to every variance of the noise; the largest if they are one.
     isotropic : bool
         Whether the features of a component share one variance.
     """
@@ -32,6 +32,7 @@ class FactorModel(nn.Module):
     def __init__(self, start: FactorMixture, floor: Tensor, *, isotropic: bool) -> None:
         super().__init__()
         law = start.law
+        floor = floor.max().expand_as(floor) if isotropic else floor
         variance = (law.variance - floor).clamp_min(1e-3 * law.variance)
         if isotropic:
             variance = variance.mean(-1, keepdim=True)

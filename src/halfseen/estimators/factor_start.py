@@ -63,7 +63,8 @@ def start_mixture(
         size = (n_components, x.shape[1], rank)
         step = torch.randn(size, generator=generator, dtype=x.dtype, device=x.device)
         factor = step * (SHARE * variance[:, None] / max(rank, 1)).sqrt()
-        at = torch.randint(len(x), (n_components,), generator=generator, device=x.device)
+        # Their order is random already; two components of one row would stay alike for ever.
+        at = torch.arange(n_components, device=x.device) % len(x)
         spread = variance.expand(n_components, -1)
         law = LowRankNormal(filled[at], factor, torch.maximum(spread, floor))
         return FactorMixture(weights.log(), law)

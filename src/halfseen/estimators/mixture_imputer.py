@@ -156,6 +156,7 @@ class MixtureImputer(ConditionalImputer):
         n_starts = self.n_starts or (1 if spec.shape is not None else 4)
         if self.shape_.n_components == 1:
             n_starts = 1
+        self.converged_ = True
         with progress(type(self).__name__, self.verbose) as watcher:
             parts = [
                 self._fitted(
@@ -192,7 +193,7 @@ class MixtureImputer(ConditionalImputer):
                 for step, value in enumerate(path.objective)
             ]
             self.n_iter_ += len(path.objective)
-            self.converged_ = path.converged
+            self.converged_ &= path.converged
         return mixture
 
     def _begin(self, x: Tensor, s: Tensor, shape: Shape, part: int) -> tuple[Any, FactorMixture]:

@@ -175,7 +175,7 @@ class MFAImputer(MixtureImputer):
         if watch is not None:
             watch(n_steps)
             self.history_ += [{"start": part, **row} for row in history.rows]
-            self.n_iter_, self.converged_ = self.n_iter_ + n_steps, True
+            self.n_iter_ += n_steps
         with torch.no_grad():
             return model.mixture()
 
