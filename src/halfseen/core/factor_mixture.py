@@ -171,12 +171,17 @@ class LowRankMixture:
         log_density = self.law.log_prob(x[:, None], s[:, None])
         return torch.logsumexp(self.log_weights + log_density, -1)
 
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """One draw of all cells of each row (n, F)."""
-        weights, law = self.log_weights.exp(), self.law
-        at = torch.multinomial(weights, 1, generator=generator)[:, 0]
-        rows = torch.arange(len(at), device=at.device)
-        return law.map(lambda part: part[rows, at]).draw(Noise(generator, (len(at),)))
+    def pick(self, noise: Noise) -> LowRankNormal:
+        """One component of each row by the weights, (..., n) by noise of that shape."""
+        weights = self.log_weights.exp()
+        above = weights.cumsum(-1) < noise.uniform(1).to(weights)
+        at = above.sum(-1).clamp(max=weights.shape[-1] - 1)
+        rows = torch.arange(len(weights), device=at.device).expand(at.shape)
+        return self.law.map(lambda part: part[rows, at])
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Draws of all cells of each row (..., n, F), by noise of shape (..., n)."""
+        return self.pick(noise).draw(noise)
 
 
 def _pairs(a: Tensor, b: Tensor) -> Tensor:

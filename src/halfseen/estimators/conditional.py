@@ -12,9 +12,10 @@ from torch import Tensor
 
 from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.low_rank_normal import LowRankNormal
-from halfseen.core.noise import new_generator, seed_from
+from halfseen.core.noise import seed_from
+from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
-from halfseen.terms.intervals import log_interval
+from halfseen.objectives.conditional import Steps, log_mass
 
 __all__ = ["Conditional"]
 
@@ -167,11 +168,12 @@ class Conditional:
         array of shape (n,)
             In nats, at most about 0.
         """
-        (x, s), generator = self._scored(x_true), new_generator(seed_from(random_state))
+        (x, s), noise = self._scored(x_true), self._noise(random_state)
+        width = _steps(width, None).width
         total = torch.zeros(len(x), dtype=x.dtype)
         for _ in range(_positive(n_draws)):
-            noise = torch.rand(x.shape, generator=generator, dtype=x.dtype) - 0.5
-            total += self.mixture.log_prob(x + width * noise, s)
+            within = noise.uniform(x.shape[-1])[0, 0].to(x) - 0.5
+            total += self.mixture.log_prob(x + width * within, s)
         return (total / n_draws + np.log(width) * s.sum(-1)).numpy()
 
     def discretized_log_prob(
@@ -206,21 +208,14 @@ class Conditional:
         array of shape (n,)
             In nats, at most 0.
         """
-        (x, s), generator = self._scored(x_true), new_generator(seed_from(random_state))
-        edges = _edges(x, width, limits)
-        law = self.mixture.law
-        factors = law.factors(x[:, None], s[:, None])
-        total: Tensor | None = None
+        (x, s), noise = self._scored(x_true), self._noise(random_state)
+        steps, law = _steps(width, limits), self.mixture.law
+        total = torch.full(law.mean.shape[:2], -torch.inf, dtype=x.dtype)
         for _ in range(_positive(n_draws)):
-            noise = torch.randn(factors.mean.shape, generator=generator, dtype=x.dtype)
-            z = factors.draw(noise)
-            center = law.mean + (law.factor @ z[..., None])[..., 0]
-            mass = log_interval(edges[0][:, None], edges[1][:, None], center, law.variance.sqrt())
-            log_w = (mass * s[:, None]).sum(-1) + factors.log_ratio(z, noise)
-            total = log_w if total is None else torch.logaddexp(total, log_w)
-        assert total is not None
-        log_mass = total - np.log(n_draws)
-        return torch.logsumexp(self.mixture.log_weights + log_mass, -1).numpy()
+            step = noise.normal(law.mean.shape[1], law.rank)[0, 0].to(x)
+            log_w = log_mass(law, x[:, None], s[:, None], steps, step)
+            total = torch.logaddexp(total, log_w)
+        return torch.logsumexp(self.mixture.log_weights + total, -1).numpy() - np.log(n_draws)
 
     def entropy(self, n_draws: int = 1000, random_state: Any = 0) -> np.ndarray:
         """Entropy of the missing cells of each row.
@@ -241,10 +236,10 @@ class Conditional:
         s = 1 - self.s
         if self.mixture.log_weights.shape[1] == 1:
             return self.mixture.law.entropy(s[:, None])[:, 0].numpy()
-        generator = new_generator(seed_from(random_state))
+        noise = self._noise(random_state)
         total = torch.zeros(len(self), dtype=torch.float64)
         for _ in range(_positive(n_draws)):
-            total -= self.mixture.log_prob(self.mixture.draw(generator), s)
+            total -= self.mixture.log_prob(self.mixture.draw(noise)[0, 0], s)
         return (total / n_draws).numpy()
 
     def sample(self, n_draws: int = 1, random_state: Any = None) -> np.ndarray:
@@ -260,11 +255,11 @@ class Conditional:
         Returns
         -------
         array of shape (n_draws, n, F), or (n_draws, n, c, h, w)
-            Seen cells are as they were.
+            Seen cells are as they were. A row's draws do not depend on the other rows.
         """
-        generator = new_generator(seed_from(random_state))
+        noise = self._noise(random_state, apart=True)
         draws = [
-            self._rows(torch.where(self.s > 0, self.x, self.mixture.draw(generator)))
+            self._rows(torch.where(self.s > 0, self.x, self.mixture.draw(noise)[0, 0]))
             for _ in range(_positive(n_draws))
         ]
         return np.stack(draws)
@@ -309,6 +304,11 @@ class Conditional:
 
     # ---- parts --------------------------------------------------------------------------
 
+    def _noise(self, random_state: Any, *, apart: bool = False) -> RowNoise:
+        """Noise of each row's own, whatever its neighbours; ``apart`` for equal rows, too."""
+        keys = row_keys(self.x.numpy(), self.s.numpy(), seed_from(random_state), apart=apart)
+        return RowNoise(keys, 1, 1)
+
     def _center(self) -> Tensor:
         return (self.mixture.log_weights.exp()[..., None] * self.mixture.law.mean).sum(1)
 
@@ -351,13 +351,7 @@ def _positive(n_draws: int) -> int:
     return int(n_draws)
 
 
-def _edges(x: Tensor, width: float, limits: tuple[float, float] | None) -> tuple[Tensor, Tensor]:
-    """Lower and upper end of the values that round to x."""
+def _steps(width: float, limits: tuple[float, float] | None) -> Steps:
     if not width > 0:
         raise SettingError(f"Got width={width!r}. Expected a number above 0, such as 1 / 255.")
-    low, high = x - width / 2, x + width / 2
-    if limits is None:
-        return low, high
-    far = 1e6 * max(width, abs(limits[0]), abs(limits[1]))
-    at_low, at_high = x <= limits[0] + width / 4, x >= limits[1] - width / 4
-    return torch.where(at_low, -far, low), torch.where(at_high, far, high)
+    return Steps(width, *((-np.inf, np.inf) if limits is None else limits))

@@ -327,12 +327,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         Given the factors cells are independent. What the law then says of the indicators of a
         category are its chances, once they are no less than 0.
         """
-        weights, law = mixture.log_weights.exp(), mixture.law
-        u = source.uniform(1)[0].to(weights)
-        at = (weights.cumsum(-1) < u).sum(-1).clamp(max=weights.shape[-1] - 1)
-        rows = torch.arange(len(weights), device=at.device).expand(at.shape)
-        own = law.map(lambda part: part[rows, at])
-        z = source.normal(law.rank)[0].to(own.mean)
+        own = mixture.pick(source).map(lambda part: part[0])
+        z = source.normal(own.rank)[0].to(own.mean)
         cells = own.mean + (own.factor @ z[..., None])[..., 0]
         if not noise:
             return self._expand.contract(cells)
