@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from halfseen.core.hole_law import HoleLaw
+
 __all__ = ["Batch", "Rows"]
 
 
@@ -29,6 +31,8 @@ class Batch:
         1 where there is a label; elsewhere ``y`` is 0.
     extra : Tensor of shape (B, e) or None
         What a head sees beside the features: indicators of missing cells.
+    law : HoleLaw or None
+        What the missing cells may be, in models that look at it and where it is known already.
     """
 
     x: Tensor
@@ -37,6 +41,7 @@ class Batch:
     y: Tensor | None = None
     labelled: Tensor | None = None
     extra: Tensor | None = None
+    law: HoleLaw | None = None
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -54,6 +59,8 @@ class Rows:
         As in :class:`Batch`.
     extra : Tensor of shape (n, e) or None
         As in :class:`Batch`.
+    law : HoleLaw or None
+        As in :class:`Batch`.
     """
 
     x: Tensor
@@ -61,6 +68,7 @@ class Rows:
     y: Tensor | None = None
     labelled: Tensor | None = None
     extra: Tensor | None = None
+    law: HoleLaw | None = None
 
     @classmethod
     def from_values(
@@ -107,7 +115,7 @@ class Rows:
 
     def part(self, index: Tensor | slice) -> Rows:
         """Some of the rows."""
-        fields = (self.x, self.s, self.y, self.labelled, self.extra)
+        fields = (self.x, self.s, self.y, self.labelled, self.extra, self.law)
         return Rows(*(None if field is None else field[index] for field in fields))  # type: ignore[arg-type]
 
     def __len__(self) -> int:
@@ -117,4 +125,4 @@ class Rows:
         """The rows at ``index``; ``shown`` restricts what the encoder sees."""
         some = self.part(index)
         seen = some.s if shown is None else shown
-        return Batch(some.x, some.s, seen, some.y, some.labelled, some.extra)
+        return Batch(some.x, some.s, seen, some.y, some.labelled, some.extra, some.law)

@@ -17,18 +17,21 @@ __all__ = ["GeneratorEstimator"]
 
 
 class GeneratorEstimator(LabelEstimator):
-    """Base of what predicts labels from completions of a latent imputer, the generator."""
+    """Base of what predicts labels from what an imputer says of holes, the generator."""
 
     #: Name of the method that completes rows where ``generator`` is None.
     default_generator: ClassVar[str]
+    #: What can be a generator, and what messages name as such.
+    generator_class: ClassVar[type[Any]] = LatentImputer
+    generator_hint: ClassVar[str] = "'miwae', 'not-miwae', an imputer such as MIWAEImputer()"
 
     generator: Any
     device: str
 
-    generator_: LatentImputer
+    generator_: Any
 
     @abstractmethod
-    def _new_generator(self, name: str) -> LatentImputer:
+    def _new_generator(self, name: str) -> Any:
         """An unfitted generator by the name on its card, or a fitted one from a file."""
 
     def _fit_generator(self, X: Any) -> None:
@@ -37,27 +40,31 @@ class GeneratorEstimator(LabelEstimator):
         self.codec_ = self.generator_.codec_
         self._set_features()
 
-    def _fitted_generator(self, X: Any) -> LatentImputer:
+    def _fitted_generator(self, X: Any) -> Any:
         """The generator: a fitted one is copied and used as it is, any other is fitted."""
         given = self.generator
         if type(given).__name__ == "FrozenEstimator":
             given = given.estimator
         if given is None or isinstance(given, (str, Path)):
             given = self._new_generator(str(given or self.default_generator))
-        if not isinstance(given, LatentImputer):
+        if not isinstance(given, self.generator_class):
             raise SettingError(
-                f"Got generator={given!r}. Expected 'miwae', 'not-miwae', an imputer such as "
-                "MIWAEImputer(), or the path of a saved one."
+                f"Got generator={given!r}. Expected {self.generator_hint}, or the path of a "
+                "saved one."
             )
         if hasattr(given, "codec_"):
             generator = copy.deepcopy(given).set_params(device=self.device)
             if hasattr(generator, "model_"):
-                generator.model_.to(self.device)
+                self._move(generator)
             return generator
         generator = clone(given).set_params(device=self.device)
         if generator.random_state is None:
             generator.set_params(random_state=self.seed_)
         return generator.fit(X)
+
+    def _move(self, generator: Any) -> None:
+        """Bring a fitted generator's tensors to the device."""
+        generator.model_.to(self.device)
 
     def _parts(self) -> dict[str, Any]:
         return {"generator": self.generator_}

@@ -116,7 +116,7 @@ class HeadEstimator(LabelEstimator):
             encoding=self._encoding() if self._has_bins else None,
         )
 
-    def _encoding(self) -> PiecewiseLinear:
+    def _encoding(self) -> PiecewiseLinear | None:
         """Bins of the numeric columns; their features come first to the head in any order."""
         spec = self._spec
         at = [spec.offsets[j] for j in spec.where(*NUMERIC)]

@@ -50,6 +50,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
     n_importance: int
     n_importance_predict: int
 
+    generator_: LatentImputer
+
     # ---- fitting ------------------------------------------------------------------------
 
     def _learn(self, X: Any, y: np.ndarray) -> None:

@@ -1,0 +1,333 @@
+"""Units that look at the law of a row with holes: their exact expected activations.
+
+Smieja, Struski, Tabor, Zielinski and Spurek, "Processing of missing data by neural networks"
+(NeurIPS 2018). The input h = w'x + b of a unit is a mixture of Gaussians when the missing cells
+are, and the mean of what the unit says has a closed form,
+
+    E max(h, 0) = sum_c p_c (m_c Phi(m_c / v_c^(1/2)) + v_c^(1/2) phi(m_c / v_c^(1/2))).
+
+A row without holes has v = 0, and meets the ordinary unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halfseen.core.factor_mixture import FactorMixture
+from halfseen.core.hole_law import HoleLaw
+from halfseen.core.low_rank_normal import LowRankNormal
+from halfseen.core.noise import new_generator
+from halfseen.errors import SettingError
+from halfseen.nn.products import product
+from halfseen.nn.stacked import StackedLinear
+
+__all__ = [
+    "EXPECTED",
+    "ExpectedBins",
+    "ExpectedReLU",
+    "ExpectedUnits",
+    "expected_probit",
+    "expected_relu",
+]
+
+SQRT_2PI = math.sqrt(2 * math.pi)
+# Numbers of the inputs of units that are in memory at a time.
+CHUNK_FLOATS = 2**23
+# Bins narrower than this, in model units, are steps.
+LEAST_WIDTH = 1e-6
+
+
+class _ExpectedReLU(torch.autograd.Function):
+    """E max(h, 0) and its derivatives, Phi(t) and phi(t) / (2 sd), which need no difference."""
+
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, variance: Tensor) -> Tensor:
+        ctx.save_for_backward(mean, variance)
+        spread, scale = _scale(variance)
+        t = (mean / scale).abs()
+        beyond = scale * (_density(t) - t * torch.special.ndtr(-t))
+        return torch.relu(mean) + torch.where(spread, beyond, 0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = ctx.saved_tensors
+        spread, scale = _scale(variance)
+        t = mean / scale
+        by_mean = torch.where(spread, torch.special.ndtr(t), (mean > 0).to(mean.dtype))
+        by_variance = torch.where(spread, _density(t) / (2 * scale), 0.0)
+        return grads[0] * by_mean, grads[0] * by_variance
+
+
+def _scale(variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether there is a variance to speak of, and its root, 1 where there is none."""
+    spread = variance > torch.finfo(variance.dtype).eps ** 2
+    return spread, torch.where(spread, variance, 1.0).sqrt()
+
+
+def _density(t: Tensor) -> Tensor:
+    return torch.exp(-0.5 * t.square()) / SQRT_2PI
+
+
+def expected_relu(mean: Tensor, variance: Tensor) -> Tensor:
+    """E max(h, 0) of h ~ N(mean, variance), exact with its derivatives for any variance >= 0.
+
+    Parameters
+    ----------
+    mean, variance : Tensor of one shape
+        A variance of 0 gives the ordinary ReLU.
+
+    Returns
+    -------
+    Tensor of that shape
+
+    Examples
+    --------
+    >>> expected_relu(torch.tensor([0.0, 2.0, -2.0]), torch.tensor([1.0, 0.0, 0.0]))
+    tensor([0.3989, 2.0000, 0.0000])
+    """
+    return _ExpectedReLU.apply(mean, variance)
+
+
+def expected_probit(mean: Tensor, variance: Tensor) -> Tensor:
+    """E Phi(h) of h ~ N(mean, variance), a sigmoid unit's.
+
+    Parameters
+    ----------
+    mean, variance : Tensor of one shape
+        A variance of 0 gives Phi.
+
+    Examples
+    --------
+    >>> expected_probit(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 0.0]))
+    tensor([0.5000, 0.8413])
+    """
+    return torch.special.ndtr(mean * torch.rsqrt(1 + variance))
+
+
+EXPECTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "relu": expected_relu,
+    "probit": expected_probit,
+}
+
+
+class ExpectedUnits(nn.Module):
+    """A layer of units per member, which answers with expected activations.
+
+    Parameters
+    ----------
+    n_members, n_in, n_units : int
+        M, features F and units H.
+    generator : torch.Generator
+        For the initial values.
+    activation : {"relu", "probit"}
+        Of the units.
+
+    Attributes
+    ----------
+    n_out : int
+        H.
+
+    Examples
+    --------
+    >>> law = HoleLaw(torch.ones(5, 1), torch.zeros(5, 1, 3), torch.ones(5, 1, 2, 3),
+    ...               torch.ones(5, 1, 3))
+    >>> ExpectedUnits(2, 3, 4, torch.Generator().manual_seed(0))(law).shape
+    torch.Size([2, 1, 5, 4])
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_in: int,
+        n_units: int,
+        generator: torch.Generator,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        if activation not in EXPECTED:
+            raise SettingError(
+                f"Got activation={activation!r}. Expected one of {sorted(EXPECTED)}: the others "
+                "have no expected activation in closed form."
+            )
+        self.linear = StackedLinear(n_members, n_in, n_units, generator)
+        self.activation = activation
+        self.n_members, self.n_out = n_members, n_units
+
+    def forward(self, law: HoleLaw) -> Tensor:
+        """Laws of B rows to expected activations (M, 1, B, H)."""
+        law = law.to(self.linear.weight.dtype)
+        each = self.n_members * self.n_out * law.mean.shape[1] * (law.factor.shape[-2] + 2)
+        size = max(1, CHUNK_FLOATS // max(each, 1))
+        starts = range(0, max(len(law), 1), size)
+        parts = [self._answers(law[start : start + size]) for start in starts]
+        answers = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return answers.transpose(0, 1)[:, None]
+
+    def _answers(self, law: HoleLaw) -> Tensor:
+        """Expected activations (B, M, H)."""
+        answers = EXPECTED[self.activation](*self.moments(law))
+        return (law.weights[..., None, None] * answers).sum(1)
+
+    def moments(self, law: HoleLaw) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the inputs of units in every component, both (B, C, M, H)."""
+        weight, bias = self.linear.weight, self.linear.bias
+        # Members side by side: one product for all of them.
+        table = weight.transpose(0, 1).flatten(1)
+        mean = self._product(law.mean, table) + bias[:, 0]
+        variance = self._product(law.variance, table.square())
+        if law.factor.shape[-2]:
+            variance = variance + self._product(law.factor, table).square().sum(-3)
+        return mean, variance
+
+    def _product(self, cells: Tensor, table: Tensor) -> Tensor:
+        """(..., F) times (F, M H) to (..., M, H)."""
+        flat = product(cells.reshape(1, -1, cells.shape[-1]), table[None])
+        return flat.view(*cells.shape[:-1], self.n_members, self.n_out)
+
+
+class ExpectedBins(nn.Module):
+    r"""Expected places of numbers within bins; nothing is learned.
+
+    .. math:: E \min(1, \max(0, (x - b_{t-1}) / (b_t - b_{t-1})))
+
+    The expected value of what :class:`halfseen.nn.heads.PiecewiseLinear` adds to a row: a place
+    is a difference of two units.
+
+    Parameters
+    ----------
+    edges : Tensor of shape (c, T + 1)
+        Increasing edges of the bins of c features.
+    at : list of int
+        Places of these features.
+
+    Examples
+    --------
+    >>> bins = ExpectedBins(torch.tensor([[0.0, 1.0]]), [0])
+    >>> law = HoleLaw(torch.ones(1, 1), torch.zeros(1, 1, 1), torch.ones(1, 1, 0, 1),
+    ...               torch.ones(1, 1, 1))
+    >>> bins(law)
+    tensor([[-0.1844]])
+    """
+
+    edges: Tensor
+    share: Tensor
+
+    def __init__(self, edges: Tensor, at: list[int]) -> None:
+        super().__init__()
+        self.register_buffer("edges", edges)
+        self.at = at
+        n_bins = edges.shape[1] - 1
+        # A bin is passed by those beyond it, and half passed by those within.
+        share = 1 - (torch.arange(n_bins) + 0.5) / max(n_bins, 1)
+        self.register_buffer("share", share)
+
+    def forward(self, law: HoleLaw) -> Tensor:
+        """Laws of B rows to (B, c T)."""
+        # Places in narrow bins are small differences of large numbers.
+        edges = self.edges.double()
+        low, width = edges[:, :-1], edges.diff(dim=-1).clamp_min(LEAST_WIDTH)
+        place = (law.mean[..., self.at, None] - low) / width
+        variance = law.marginal_variance[..., self.at, None] / width.square()
+        within = expected_relu(place, variance) - expected_relu(place - 1, variance)
+        within = torch.where(variance > 0, within, place).clamp(0.0, 1.0)
+        answer = (law.weights[..., None, None] * within).sum(1) - self.share
+        return answer.flatten(1).to(self.edges.dtype)
+
+
+class ExpectedReLU(nn.Module):
+    """A first layer for any network: rows with NaN in, expected activations of its units out.
+
+    Missing cells are distributed as a mixture of Gaussians says, given the seen ones, and each
+    unit answers with the mean of max(w'x + b, 0) over them, exactly (Smieja et al. 2018). A row
+    without holes meets ``Linear`` and ``ReLU``.
+
+    Parameters
+    ----------
+    mixture : FactorMixture
+        Density of standardised rows of F cells; :func:`halfseen.methods.expected.expected_layer`
+        takes it from a fitted density.
+    n_units : int
+        Units H.
+    shift, scale : Tensor of shape (F,), optional
+        Rows are standardised as (x - shift) / scale; by default they are already.
+    trainable : bool, default=False
+        Whether the density learns from the loss of the network, too, as in the paper.
+    seed : int, default=0
+        Of the initial values.
+
+    Examples
+    --------
+    >>> law = LowRankNormal(torch.zeros(1, 2), torch.ones(1, 2, 1), torch.ones(1, 2))
+    >>> layer = ExpectedReLU(FactorMixture(torch.zeros(1), law), 4)
+    >>> network = nn.Sequential(layer, nn.Linear(4, 3))
+    >>> network(torch.tensor([[1.0, float("nan")], [1.0, 2.0]])).shape
+    torch.Size([2, 3])
+    """
+
+    log_weights: nn.Parameter
+    mean: nn.Parameter
+    factor: nn.Parameter
+    log_variance: nn.Parameter
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        mixture: FactorMixture,
+        n_units: int,
+        *,
+        shift: Tensor | None = None,
+        scale: Tensor | None = None,
+        trainable: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        law, n_in = mixture.law, mixture.law.mean.shape[-1]
+        numbers = {
+            "log_weights": mixture.log_weights,
+            "mean": law.mean,
+            "factor": law.factor,
+            "log_variance": law.variance.log(),
+        }
+        for name, number in numbers.items():
+            free = nn.Parameter(number.detach().clone().float(), requires_grad=trainable)
+            self.register_parameter(name, free)
+        self.register_buffer("shift", _vector("shift", shift, n_in, 0.0))
+        self.register_buffer("scale", _vector("scale", scale, n_in, 1.0))
+        self.units = ExpectedUnits(1, n_in, n_units, new_generator(seed, 0)).to(torch.float32)
+
+    def mixture(self) -> FactorMixture:
+        """The density as it stands, in float64."""
+        law = LowRankNormal(
+            self.mean.double(), self.factor.double(), self.log_variance.double().exp()
+        )
+        return FactorMixture(torch.log_softmax(self.log_weights.double(), -1), law)
+
+    def law(self, x: Tensor) -> HoleLaw:
+        """The law of standardised rows, from rows (B, F) with NaN where missing."""
+        seen = ~torch.isnan(x)
+        z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
+        z, s, mixture = z.double(), seen.double(), self.mixture()
+        return HoleLaw.of(mixture.conditional(mixture.posterior(z, s)), z, s).to(x.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
+        x, n_in = x.flatten(1), len(self.shift)
+        if x.shape[1] != n_in:
+            raise SettingError(
+                f"{type(self).__name__} got rows of {x.shape[1]} cells. Expected {n_in}."
+            )
+        return self.units(self.law(x))[0, 0]
+
+
+def _vector(name: str, given: Tensor | None, size: int, blank: float) -> Tensor:
+    if given is None:
+        return torch.full((size,), blank, dtype=torch.float32)
+    if tuple(given.shape) != (size,):
+        raise SettingError(f"Got {name} of shape {tuple(given.shape)}. Expected ({size},).")
+    return given.detach().clone().to(torch.float32)
