@@ -39,8 +39,8 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
     """
 
     default_generator: ClassVar[str] = "mfa"
-    generator_class: ClassVar[type[Any]] = ConditionalImputer
-    generator_hint: ClassVar[str] = "'mfa', 'gmm', an imputer such as MFAImputer()"
+    _generator_class: ClassVar[type[Any]] = ConditionalImputer
+    _generator_hint: ClassVar[str] = "'mfa', 'gmm', an imputer such as MFAImputer()"
 
     n_units: int
     n_kept: int | None

@@ -22,8 +22,8 @@ class GeneratorEstimator(LabelEstimator):
     #: Name of the method that completes rows where ``generator`` is None.
     default_generator: ClassVar[str]
     #: What can be a generator, and what messages name as such.
-    generator_class: ClassVar[type[Any]] = LatentImputer
-    generator_hint: ClassVar[str] = "'miwae', 'not-miwae', an imputer such as MIWAEImputer()"
+    _generator_class: ClassVar[type[Any]] = LatentImputer
+    _generator_hint: ClassVar[str] = "'miwae', 'not-miwae', an imputer such as MIWAEImputer()"
 
     generator: Any
     device: str
@@ -47,9 +47,9 @@ class GeneratorEstimator(LabelEstimator):
             given = given.estimator
         if given is None or isinstance(given, (str, Path)):
             given = self._new_generator(str(given or self.default_generator))
-        if not isinstance(given, self.generator_class):
+        if not isinstance(given, self._generator_class):
             raise SettingError(
-                f"Got generator={given!r}. Expected {self.generator_hint}, or the path of a "
+                f"Got generator={given!r}. Expected {self._generator_hint}, or the path of a "
                 "saved one."
             )
         if hasattr(given, "codec_"):

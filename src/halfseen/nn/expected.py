@@ -50,7 +50,7 @@ class _ExpectedReLU(torch.autograd.Function):
         ctx.save_for_backward(mean, variance)
         spread, scale = _scale(variance)
         t = (mean / scale).abs()
-        beyond = scale * (_density(t) - t * torch.special.ndtr(-t))
+        beyond = scale * (_density(t) - t * _share_below(-t))
         return torch.relu(mean) + torch.where(spread, beyond, 0.0)
 
     @staticmethod
@@ -58,7 +58,7 @@ class _ExpectedReLU(torch.autograd.Function):
         mean, variance = ctx.saved_tensors
         spread, scale = _scale(variance)
         t = mean / scale
-        by_mean = torch.where(spread, torch.special.ndtr(t), (mean > 0).to(mean.dtype))
+        by_mean = torch.where(spread, _share_below(t), (mean > 0).to(mean.dtype))
         by_variance = torch.where(spread, _density(t) / (2 * scale), 0.0)
         return grads[0] * by_mean, grads[0] * by_variance
 
@@ -71,6 +71,11 @@ def _scale(variance: Tensor) -> tuple[Tensor, Tensor]:
 
 def _density(t: Tensor) -> Tensor:
     return torch.exp(-0.5 * t.square()) / SQRT_2PI
+
+
+def _share_below(t: Tensor) -> Tensor:
+    # Unlike torch.special.ndtr, erfc keeps its digits far out in float32.
+    return 0.5 * torch.erfc(-t / math.sqrt(2))
 
 
 def expected_relu(mean: Tensor, variance: Tensor) -> Tensor:
@@ -106,7 +111,7 @@ def expected_probit(mean: Tensor, variance: Tensor) -> Tensor:
     >>> expected_probit(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 0.0]))
     tensor([0.5000, 0.8413])
     """
-    return torch.special.ndtr(mean * torch.rsqrt(1 + variance))
+    return _share_below(mean * torch.rsqrt(1 + variance))
 
 
 EXPECTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
