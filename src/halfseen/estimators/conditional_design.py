@@ -92,7 +92,7 @@ class ConditionalDesign:
         if kind == "auto":
             kind = "mlp" if spec.shape is None else "shared"
         if kind == "mlp":
-            hidden = (128, 128) if self.hidden is None else tuple(self.hidden)
+            hidden = (128, 128, 128) if self.hidden is None else tuple(self.hidden)
             return ConditionalMLP(*sizes, hidden, generator, dropout=self.dropout)
         if spec.shape is None:
             raise SettingError(

@@ -48,6 +48,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     verbose: bool
     #: Whether strongly skewed columns are bent, in methods that have the setting.
     skewed: bool = False
+    #: Whether numbers are standardised first, in methods that have the setting.
+    standardize: bool = True
     #: Whether numbers keep a scale on which the law is Gaussian in the units of the table.
     affine: ClassVar[bool] = False
 
@@ -108,8 +110,9 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
         if self.affine:
             kinds = [c if c.categorical else replace(c, kind="continuous") for c in spec.columns]
-            return Units.fit(replace(spec, columns=tuple(kinds)), values)
-        return Units.fit(spec, values, skewed=self.skewed)
+            spec = replace(spec, columns=tuple(kinds))
+        skewed = self.skewed and not self.affine
+        return Units.fit(spec, values, standardize=self.standardize, skewed=skewed)
 
     @property
     def _dtype(self) -> torch.dtype:

@@ -14,7 +14,6 @@ from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import DataSpec
-from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.conditional_design import NETWORKS, ConditionalDesign, make_hider
 from halfseen.estimators.conditional_fitting import ConditionalFit
@@ -52,7 +51,6 @@ class ConditionalNetworkImputer(ConditionalImputer):
     dropout: float
     likelihood: str
     quantum: float
-    standardize: bool
     hide: Any
     hide_rate: float
     hide_area: tuple[float, float]
@@ -99,12 +97,6 @@ class ConditionalNetworkImputer(ConditionalImputer):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
-
-    def _choose_units(self, values: np.ndarray, spec: DataSpec) -> Units:
-        # No power: the mean of one is far out where a network doubts what a skewed cell is.
-        if self.affine:
-            return super()._choose_units(values, spec)
-        return Units.fit(spec, values, standardize=self.standardize)
 
     def _learn(self, rows: Rows, spec: DataSpec) -> None:
         self.n_members_ = self.n_members or (3 if spec.shape is None else 1)

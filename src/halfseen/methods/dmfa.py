@@ -40,7 +40,7 @@ class DMFAImputer(ConditionalNetworkImputer):
         a last layer that pixels share, the paper's with a dense last layer, or the paper's
         without any. "auto" takes "mlp" for tables and "shared" for images.
     hidden : sequence of int or None
-        Widths of the layers of "mlp", by default (128, 128), or channels of "shared", by
+        Widths of the layers of "mlp", by default (128, 128, 128), or channels of "shared", by
         default (32, 64).
     last_channels : int
         Channels before the last layer of "dense".
@@ -72,7 +72,7 @@ class DMFAImputer(ConditionalNetworkImputer):
     hide_area : tuple of float
         Smallest and largest share of an image that a rectangle hides.
     loss_per : {"cell", "row"}
-        Whether a row counts by the mean over its hidden cells, or by their sum as in the paper.
+        Whether all hidden cells of a batch count the same, as in the paper, or all rows.
     mse_weight : float
         What a squared error (in standardised units) counts beside minus the log-likelihood.
     mse_share : float
@@ -165,16 +165,16 @@ class DMFAImputer(ConditionalNetworkImputer):
         noise_floor: float | Literal["auto"] = "auto",
         standardize: bool = True,
         hide: str | Sequence[str] | ImageMask = "auto",
-        hide_rate: float = 1.0,
+        hide_rate: float = 0.5,
         hide_area: tuple[float, float] = (0.05, 0.5),
         loss_per: Literal["cell", "row"] = "cell",
-        mse_weight: float = 1.0,
-        mse_share: float = 0.2,
+        mse_weight: float = 3.0,
+        mse_share: float = 1.0,
         n_members: int | None = None,
         validation_fraction: float = 0.1,
         max_steps: int | None = None,
         batch_size: int = 64,
-        lr: float = 2e-3,
+        lr: float = 6e-3,
         schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
         patience: int | None = None,
         weight_decay: float = 0.0,
@@ -195,7 +195,7 @@ class DMFAImputer(ConditionalNetworkImputer):
         """The settings of the paper and of its released code.
 
         Pixels as they are, a dense last layer, bounded loadings and variances, one patch size,
-        sums over pixels, 50 epochs at a constant rate of 4e-5, last state.
+        50 epochs at a constant rate of 4e-5, last state.
 
         Parameters
         ----------
@@ -214,7 +214,6 @@ class DMFAImputer(ConditionalNetworkImputer):
             "noise_floor": 1e-5,
             "standardize": False,
             "hide": SquareMask(16 if faces else 14),
-            "loss_per": "row",
             "mse_weight": 0.0,
             "n_members": 1,
             "validation_fraction": 0.0,

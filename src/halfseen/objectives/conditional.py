@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from halfseen.core.factor_mixture import LowRankMixture
-from halfseen.core.low_rank_normal import LowRankNormal
+from halfseen.core.low_rank_normal import LOG_2PI, LowRankNormal
 from halfseen.core.noise import Noise
 from halfseen.terms.intervals import log_interval
 
@@ -41,16 +41,48 @@ class Steps:
     def edges(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper end of what rounds to x; a number far out stands for infinity."""
         half, far = self.width / 2, 1e6 * max(abs(self.low), abs(self.high), self.width)
-        lower = torch.where(x <= self.low + half / 2, -far, x - half)
-        upper = torch.where(x >= self.high - half / 2, far, x + half)
-        return lower, upper
+        at_low, at_high = self._ends(x)
+        return torch.where(at_low, -far, x - half), torch.where(at_high, far, x + half)
+
+    def told(self, law: LowRankNormal, x: Tensor) -> tuple[Tensor, LowRankNormal]:
+        """Numbers, and a law of them, whose factors are much like those given the steps of x.
+
+        A number is as uncertain as its step is wide. A tail is the number that gives its cell the
+        mean and the variance which the law has there: one round of expectation propagation.
+        """
+        at_low, at_high = self._ends(x)
+        told, extra = x, torch.full_like(law.variance, self.width**2 / 12)
+        if (at_low | at_high).any():
+            number, variance = _tails(law, torch.where(at_low, x, -x) + self.width / 2, at_high)
+            told = torch.where(at_low | at_high, number, x)
+            extra = torch.where(at_low | at_high, variance, extra)
+        return told, LowRankNormal(law.mean, law.factor, law.variance + extra)
+
+    def _ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        quarter = self.width / 4
+        return x <= self.low + quarter, x >= self.high - quarter
+
+
+def _tails(law: LowRankNormal, end: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers and variances of their noise that tell what a tail tells.
+
+    Cells are below ``end``; where ``upper``, minus the cell is.
+    """
+    sign, variance = torch.where(upper, -1.0, 1.0).to(end), law.marginal_variance
+    scale = variance.sqrt()
+    at = ((end - sign * law.mean) / scale).clamp(-1e3, 1e3)
+    hazard = torch.exp(-0.5 * at.square() - 0.5 * LOG_2PI - torch.special.log_ndtr(at))
+    share = (1 - at * hazard - hazard.square()).clamp(1e-6, 1 - 1e-6)
+    # The law times what a number tells has the mean and the variance of the tail.
+    mean = law.mean - sign * scale * hazard / (1 - share)
+    return mean, variance * share / (1 - share)
 
 
 def log_mass(law: LowRankNormal, x: Tensor, s: Tensor, steps: Steps, noise: Tensor) -> Tensor:
     """Unbiased bound from below on the log-probability of the steps that cells fall in.
 
     Given the factors, cells are independent, and each has the mass of its step. The factors are
-    drawn once, from their law given the cells as if they were numbers with noise of a step.
+    drawn once, from about their law given the steps.
 
     Parameters
     ----------
@@ -67,9 +99,8 @@ def log_mass(law: LowRankNormal, x: Tensor, s: Tensor, steps: Steps, noise: Tens
     -------
     Tensor of shape (...)
     """
-    # The variance of a step is added: a narrower law would miss most factors that fit.
-    wide = LowRankNormal(law.mean, law.factor, law.variance + steps.width**2 / 12)
-    factors = wide.factors(x, s)
+    told, wide = steps.told(law, x)
+    factors = wide.factors(told, s)
     z = factors.draw(noise)
     center = law.mean + (law.factor @ z[..., None])[..., 0]
     mass = log_interval(*steps.edges(x), center, law.variance.sqrt())
@@ -87,7 +118,7 @@ class HiddenCells:
     steps : Steps or None
         The grid, for the last two.
     per : {"cell", "row"}
-        Whether a row counts by the mean over its hidden cells or by their sum.
+        Whether all hidden cells of a batch count the same, as in the paper, or all rows.
     """
 
     likelihood: str = "density"
@@ -139,7 +170,7 @@ class HiddenCells:
         noise: Noise,
         mse_weight: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Losses, means over rows and sums over members.
+        """Losses per hidden cell, sums over members.
 
         Parameters
         ----------
@@ -148,7 +179,10 @@ class HiddenCells:
         mse_weight : float, default=0
             What a squared error, in model units, counts.
         """
-        weight = 1 / hidden.sum(-1).clamp_min(1.0) if self.per == "cell" else 1.0
+        count = hidden.sum(-1)
+        if self.per == "cell":
+            count = count.mean(-1, keepdim=True)
+        weight = 1 / count.clamp_min(1.0)
         log_p = self.log_prob(mixture, x, hidden, noise)
         losses = {"hidden": -(weight * log_p).mean(-1).sum()}
         if mse_weight:
