@@ -30,10 +30,13 @@ class Posterior(NamedTuple):
         Log of the density of the seen cells and the component.
     factors : Factors
         Factors given the component, mean (n, C, l).
+    common : bool
+        Whether all rows show the same cells, so that their factors vary alike.
     """
 
     log_joint: Tensor
     factors: Factors
+    common: bool = False
 
     @property
     def log_prob(self) -> Tensor:
@@ -106,17 +109,24 @@ class FactorMixture:
         x = x * s
         mean, factor, precision = self.law.mean, self.law.factor, 1 / self.law.variance
         scaled = factor * precision[..., None]
-        # Sums over seen cells of A'D^-1A, of A'D^-1(x - mu), and of the squared distance.
-        gram = _by_pair(s @ _flat(_pairs(scaled, factor)), self.n_components, self.rank)
+        # Sums over seen cells of A'D^-1A, of A'D^-1(x - mu), and of the squared distance. The
+        # first is the same for all rows that show the same cells.
+        common = len(s) > 0 and bool((s == s[:1]).all())
+        shown = s[:1] if common else s
+        gram = _by_pair(shown @ _flat(_pairs(scaled, factor)), self.n_components, self.rank)
         right = x @ _flat(scaled) - s @ _flat(scaled * mean[..., None])
         right = right.view(len(x), self.n_components, self.rank)
         constant = mean.square() * precision + self.law.variance.log() + LOG_2PI
         square = x.square() @ precision.T - 2 * x @ (mean * precision).T + s @ constant.T
         cholesky = cholesky_plus_one(gram)
-        at = torch.cholesky_solve(right[..., None], cholesky)[..., 0]
+        if common:
+            at = (right[..., None, :] @ torch.cholesky_inverse(cholesky))[..., 0, :]
+        else:
+            at = torch.cholesky_solve(right[..., None], cholesky)[..., 0]
         volume = 2 * cholesky.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         log_density = -0.5 * (square - (right * at).sum(-1) + volume)
-        return Posterior(log_density + self.log_weights, Factors(at, cholesky))
+        factors = Factors(at, cholesky.expand(len(x), -1, -1, -1))
+        return Posterior(log_density + self.log_weights, factors, common)
 
     def log_prob(self, x: Tensor, s: Tensor) -> Tensor:
         """Log-density of the seen cells (n,); arguments as in :meth:`posterior`."""

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture, Posterior
-from halfseen.core.low_rank_normal import LowRankNormal
+from halfseen.core.low_rank_normal import Factors, LowRankNormal
 
 __all__ = ["EMPath", "FactorEM", "Moments", "Prior", "climb"]
 
 # Numbers of one posterior that are in memory at a time.
 CHUNK_FLOATS = 2**24
+# Rows of which a component has no more than this count for others alone.
+TRACE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Moments(NamedTuple):
     rows : Tensor of shape (C,)
         Expected rows of a component.
     grams : Tensor of shape (C, F, l + 1, l + 1)
-        Sums of E[u u'] over rows in which the feature is seen.
+        Sums of E[u u'] over rows in which the feature is seen; (C, 1, l + 1, l + 1) where every
+        row shows every feature.
     products : Tensor of shape (C, F, l + 1)
         Sums of x E[u].
     squares : Tensor of shape (C, F)
@@ -129,9 +132,9 @@ class FactorEM:
         moment = self.prior.variance + mean.square()
         squares = m.squares + self.prior.rows * moment
         # A feature that no row of a component shows stays at the mean, even without a prior.
-        seen = grams[..., -1, -1]
-        tiny = 1e-9 * seen.clamp_min(1e-9)[..., None, None] * one
-        loadings = torch.linalg.solve(grams + tiny, products)
+        seen = grams[..., -1, -1].expand(squares.shape)
+        tiny = 1e-9 * grams[..., -1:, -1:].clamp_min(1e-9) * one
+        loadings = _regress(grams + tiny, products)
         rest = squares - (products * loadings).sum(-1)
         if self.noise == "isotropic":
             rest, seen_all = (part.sum(-1, keepdim=True) for part in (rest, seen))
@@ -213,31 +216,43 @@ def climb(
 
 
 def _moments(posterior: Posterior, x: Tensor, s: Tensor) -> Moments:
-    """Sums over the rows of one chunk."""
-    weights, factors = posterior.weights, posterior.factors
-    _, n_components, rank = factors.mean.shape
-    second = torch.cholesky_inverse(factors.cholesky)
-    second = second + factors.mean[..., None] * factors.mean[..., None, :]
-    u = torch.nn.functional.pad(factors.mean, (0, 1), value=1.0)
-    lower = torch.tril_indices(rank + 1, rank + 1, device=x.device)
-    pairs = u[..., lower[0]] * u[..., lower[1]]
-    inner = (lower[0] < rank).nonzero()[:, 0]
-    pairs[..., inner] = second[..., lower[0, inner], lower[1, inner]]
-    x = x * s
-    weighted = (weights[..., None] * pairs).flatten(1)
-    grams = (s.T @ weighted).view(-1, n_components, pairs.shape[-1]).transpose(0, 1)
-    products = x.T @ (weights[..., None] * u).flatten(1)
-    return Moments(
-        weights.sum(0),
-        _square(grams, rank + 1),
-        products.view(-1, n_components, rank + 1).transpose(0, 1),
-        weights.T @ x.square(),
-    )
+    """Sums over the rows of one chunk, component by component: most rows belong to few."""
+    weights, x = posterior.weights, x * s
+    complete = posterior.common and bool(s[:1].all())
+    parts = []
+    for c in range(weights.shape[1]):
+        live = torch.nonzero(weights[:, c] > TRACE)[:, 0]
+        some = slice(None) if len(live) == len(x) else live
+        factors = Factors(posterior.factors.mean[some, c], posterior.factors.cholesky[some, c])
+        weight = weights[some, c, None]
+        u = torch.nn.functional.pad(factors.mean, (0, 1), value=1.0)
+        if complete:
+            # All rows have the same covariance, and all features the same sum.
+            grams = ((weight * u).T @ u)[None]
+            if len(u):
+                inner = torch.cholesky_inverse(factors.cholesky[0])
+                grams[:, :-1, :-1] += weight.sum() * inner
+        else:
+            grams = _grams(factors, u, weight, s[some])
+        parts.append((grams, x[some].T @ (weight * u)))
+    grams, products = (torch.stack(part) for part in zip(*parts, strict=True))
+    return Moments(weights.sum(0), grams, products, weights.T @ x.square())
 
 
-def _square(halves: Tensor, size: int) -> Tensor:
-    """Symmetric matrices from their lower halves, (..., size, size)."""
-    rows, columns = torch.tril_indices(size, size)
-    place = torch.zeros(size, size, dtype=torch.long)
-    place[rows, columns] = place[columns, rows] = torch.arange(len(rows))
-    return halves[..., place.to(halves.device)]
+def _regress(grams: Tensor, products: Tensor) -> Tensor:
+    """Loadings (C, F, l + 1) by each feature's system, or by one that all share."""
+    if grams.shape[1] == 1:
+        return torch.linalg.solve(grams[:, 0], products.mT).mT
+    return torch.linalg.solve(grams, products)
+
+
+def _grams(factors: Factors, u: Tensor, weight: Tensor, s: Tensor) -> Tensor:
+    """Sums of E[u u'] over the rows that show a feature, (F, l + 1, l + 1)."""
+    second = u[..., None] * u[..., None, :]
+    second[:, :-1, :-1] += torch.cholesky_inverse(factors.cholesky)
+    size = u.shape[-1]
+    rows, columns = torch.tril_indices(size, size, device=u.device)
+    halves = s.T @ (weight * second[:, rows, columns])
+    out = halves.new_empty(len(halves), size, size)
+    out[:, rows, columns] = out[:, columns, rows] = halves
+    return out
