@@ -12,6 +12,7 @@ from pathlib import Path
 from halfseen.core.words import closest
 from halfseen.errors import SettingError
 from halfseen.experiments.design import Cell, Experiment, Row, Task
+from halfseen.experiments.dmfa import DMFA_CELEBA, DMFA_FASHION, DMFA_MNIST
 from halfseen.experiments.gain_uci import GAIN_UCI
 from halfseen.experiments.misgan_mnist import MISGAN_MNIST
 from halfseen.experiments.misgan_pictures import MISGAN_CELEBA, MISGAN_CIFAR
@@ -46,6 +47,9 @@ EXPERIMENTS = (
     MISGAN_CIFAR,
     MISGAN_CELEBA,
     GAIN_UCI,
+    DMFA_MNIST,
+    DMFA_FASHION,
+    DMFA_CELEBA,
 )
 
 
