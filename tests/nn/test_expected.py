@@ -14,11 +14,11 @@ from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.errors import SettingError
 from halfseen.nn.expected import (
     ExpectedBins,
-    ExpectedReLU,
     ExpectedUnits,
     expected_probit,
     expected_relu,
 )
+from halfseen.nn.expected_layer import ExpectedReLU
 from halfseen.nn.heads import PiecewiseLinear
 
 NAN = float("nan")
@@ -120,6 +120,16 @@ def test_no_variance_is_the_ordinary_unit(dtype):
     assert torch.equal(answer, torch.relu(mean))
     answer.sum().backward()
     assert mean.grad.tolist() == [0, 0, 0, 1, 1, 1, 0]
+    assert torch.isfinite(variance.grad).all()
+
+
+def test_second_derivatives_without_variance_are_finite():
+    mean = torch.tensor([-1.0, 2.0], requires_grad=True)
+    variance = torch.zeros(2, requires_grad=True)
+    slope, *_ = torch.autograd.grad(
+        expected_relu(mean, variance).sum(), (mean, variance), create_graph=True
+    )
+    slope.sum().backward()
     assert torch.isfinite(variance.grad).all()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 from halfseen.experiments.design import Metric, Run
+from halfseen.methods.mfa import MFAImputer
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.not_miwae import NotMIWAEImputer
 from halfseen.metrics import expected_calibration_error
@@ -22,6 +23,7 @@ __all__ = [
     "NumberAnswer",
     "Split",
     "class_scores",
+    "expected",
     "filled",
     "hide_high",
     "mice",
@@ -123,6 +125,7 @@ TABLE_GENERATORS: dict[str, Make] = {
         n_members=task.budget.n_members,
         random_state=seed,
     ),
+    "mfa": lambda task, seed: MFAImputer(n_components=8, rank=6, n_starts=1, random_state=seed),
 }
 
 
@@ -195,6 +198,21 @@ def sup(method: type, generator: str, **settings: Any) -> Make:
             generator=task.generator(generator, seed),
             max_steps=task.budget.head_steps,
             n_importance_predict=task.budget.n_predict,
+            random_state=seed,
+            **settings,
+        )
+
+    return make
+
+
+def expected(method: type, generator: str, **settings: Any) -> Make:
+    """One of our classifiers or regressors on expected activations under a shared generator."""
+
+    def make(task: Split, seed: int) -> Any:
+        return method(
+            generator=task.generator(generator, seed),
+            max_steps=task.budget.head_steps,
+            n_members=task.budget.n_members,
             random_state=seed,
             **settings,
         )

@@ -34,6 +34,7 @@ from halfseen.experiments.supervised import (
     Budget,
     Split,
     class_scores,
+    expected,
     filled,
     hide_high,
     mice,
@@ -41,6 +42,7 @@ from halfseen.experiments.supervised import (
     sup,
 )
 from halfseen.methods.completed import CompletedClassifier
+from halfseen.methods.expected import ExpectedClassifier
 from halfseen.methods.filled import FilledClassifier
 from halfseen.methods.sup_miwae import SupMIWAEClassifier
 from halfseen.methods.sup_not_miwae import SupNotMIWAEClassifier
@@ -58,6 +60,8 @@ BINS: dict[str, Any] = {
     "weight_decay": 0.1,
 }
 SAMPLED = BINS | {"n_importance": 4}
+# The first of two hidden layers is that of expected activations.
+EXPECTED = BINS | {"n_units": 256, "hidden": (256,)}
 
 
 def make_split(
@@ -129,6 +133,10 @@ def _latent(method: type, generator: str, **settings: Any) -> Run:
     return probabilities(sup(method, generator, **settings))
 
 
+def _expected(**settings: Any) -> Run:
+    return probabilities(expected(ExpectedClassifier, "mfa", **settings))
+
+
 def _published(accuracy: float, auc: float) -> dict[str, dict[str, float]]:
     return {"accuracy": {"full": accuracy}, "auc": {"full": auc}}
 
@@ -178,6 +186,12 @@ ROWS = (
         "channels: cells, constants, mask",
         probabilities(filled(FilledClassifier, "channels")),
     ),
+    Row("expected", "expected activations, 8 factor analysers", _expected()),
+    Row(
+        "expected-mask",
+        "expected activations and mask",
+        _expected(add_indicator=True),
+    ),
     Row(
         "sup-miwae",
         "supMIWAE, joint",
@@ -221,6 +235,7 @@ ROWS = (
         "channels, bins",
         probabilities(filled(FilledClassifier, "channels", **BINS)),
     ),
+    Row("expected-bins", "expected activations, bins and mask", _expected(**EXPECTED)),
     Row(
         "sup-miwae-bins",
         "supMIWAE, joint, bins and mask",

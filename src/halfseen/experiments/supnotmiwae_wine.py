@@ -27,6 +27,7 @@ from halfseen.experiments.supervised import (
     Budget,
     NumberAnswer,
     Split,
+    expected,
     filled,
     hide_high,
     mice,
@@ -34,6 +35,7 @@ from halfseen.experiments.supervised import (
     number_of_ridge,
     sup,
 )
+from halfseen.methods.expected import ExpectedRegressor
 from halfseen.methods.filled import FilledRegressor
 from halfseen.methods.sup_miwae import SupMIWAERegressor
 from halfseen.methods.sup_not_miwae import SupNotMIWAERegressor
@@ -126,6 +128,21 @@ ROWS = (
     ),
     Row("mean-mlp", "mean, MLP head", number_of(filled(FilledRegressor, "mean"))),
     Row("mice-mlp", "MICE, MLP head", number_of(_mice_mlp, law=False)),
+    Row(
+        "channels-mlp",
+        "channels: cells, constants, mask, MLP head",
+        number_of(filled(FilledRegressor, "channels")),
+    ),
+    Row(
+        "expected-mlp",
+        "expected activations, 8 factor analysers, MLP head",
+        number_of(expected(ExpectedRegressor, "mfa")),
+    ),
+    Row(
+        "expected-mask",
+        "expected activations and mask, MLP head",
+        number_of(expected(ExpectedRegressor, "mfa", add_indicator=True)),
+    ),
     Row("two-stage-linear", "two stages: not-MIWAE, then linear head", _two_stage("linear")),
     Row(
         "two-stage-mlp",

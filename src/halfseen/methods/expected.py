@@ -23,7 +23,7 @@ from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.expected_labelled import ExpectedLabelEstimator
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
 from halfseen.methods import find_generator
-from halfseen.nn.expected import ExpectedReLU
+from halfseen.nn.expected_layer import ExpectedReLU
 
 __all__ = ["ExpectedClassifier", "ExpectedRegressor", "expected_layer"]
 

@@ -18,10 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.hole_law import HoleLaw
-from halfseen.core.low_rank_normal import LowRankNormal
-from halfseen.core.noise import new_generator
 from halfseen.errors import SettingError
 from halfseen.nn.products import product
 from halfseen.nn.stacked import StackedLinear
@@ -29,7 +26,6 @@ from halfseen.nn.stacked import StackedLinear
 __all__ = [
     "EXPECTED",
     "ExpectedBins",
-    "ExpectedReLU",
     "ExpectedUnits",
     "expected_probit",
     "expected_relu",
@@ -242,97 +238,3 @@ class ExpectedBins(nn.Module):
         within = torch.where(variance > 0, within, place).clamp(0.0, 1.0)
         answer = (law.weights[..., None, None] * within).sum(1) - self.share
         return answer.flatten(1).to(self.edges.dtype)
-
-
-class ExpectedReLU(nn.Module):
-    """A first layer for any network: rows with NaN in, expected activations of its units out.
-
-    Missing cells are distributed as a mixture of Gaussians says, given the seen ones, and each
-    unit answers with the mean of max(w'x + b, 0) over them, exactly (Smieja et al. 2018). A row
-    without holes meets ``Linear`` and ``ReLU``.
-
-    Parameters
-    ----------
-    mixture : FactorMixture
-        Density of standardised rows of F cells; :func:`halfseen.methods.expected.expected_layer`
-        takes it from a fitted density.
-    n_units : int
-        Units H.
-    shift, scale : Tensor of shape (F,), optional
-        Rows are standardised as (x - shift) / scale; by default they are already.
-    trainable : bool, default=False
-        Whether the density learns from the loss of the network, too, as in the paper.
-    seed : int, default=0
-        Of the initial values.
-
-    Examples
-    --------
-    >>> law = LowRankNormal(torch.zeros(1, 2), torch.ones(1, 2, 1), torch.ones(1, 2))
-    >>> layer = ExpectedReLU(FactorMixture(torch.zeros(1), law), 4)
-    >>> network = nn.Sequential(layer, nn.Linear(4, 3))
-    >>> network(torch.tensor([[1.0, float("nan")], [1.0, 2.0]])).shape
-    torch.Size([2, 3])
-    """
-
-    log_weights: nn.Parameter
-    mean: nn.Parameter
-    factor: nn.Parameter
-    log_variance: nn.Parameter
-    shift: Tensor
-    scale: Tensor
-
-    def __init__(
-        self,
-        mixture: FactorMixture,
-        n_units: int,
-        *,
-        shift: Tensor | None = None,
-        scale: Tensor | None = None,
-        trainable: bool = False,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        law, n_in = mixture.law, mixture.law.mean.shape[-1]
-        numbers = {
-            "log_weights": mixture.log_weights,
-            "mean": law.mean,
-            "factor": law.factor,
-            "log_variance": law.variance.log(),
-        }
-        for name, number in numbers.items():
-            free = nn.Parameter(number.detach().clone().float(), requires_grad=trainable)
-            self.register_parameter(name, free)
-        self.register_buffer("shift", _vector("shift", shift, n_in, 0.0))
-        self.register_buffer("scale", _vector("scale", scale, n_in, 1.0))
-        self.units = ExpectedUnits(1, n_in, n_units, new_generator(seed, 0)).to(torch.float32)
-
-    def mixture(self) -> FactorMixture:
-        """The density as it stands, in float64."""
-        law = LowRankNormal(
-            self.mean.double(), self.factor.double(), self.log_variance.double().exp()
-        )
-        return FactorMixture(torch.log_softmax(self.log_weights.double(), -1), law)
-
-    def law(self, x: Tensor) -> HoleLaw:
-        """The law of standardised rows, from rows (B, F) with NaN where missing."""
-        seen = ~torch.isnan(x)
-        z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
-        z, s, mixture = z.double(), seen.double(), self.mixture()
-        return HoleLaw.of(mixture.conditional(mixture.posterior(z, s)), z, s).to(x.dtype)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
-        x, n_in = x.flatten(1), len(self.shift)
-        if x.shape[1] != n_in:
-            raise SettingError(
-                f"{type(self).__name__} got rows of {x.shape[1]} cells. Expected {n_in}."
-            )
-        return self.units(self.law(x))[0, 0]
-
-
-def _vector(name: str, given: Tensor | None, size: int, blank: float) -> Tensor:
-    if given is None:
-        return torch.full((size,), blank, dtype=torch.float32)
-    if tuple(given.shape) != (size,):
-        raise SettingError(f"Got {name} of shape {tuple(given.shape)}. Expected ({size},).")
-    return given.detach().clone().to(torch.float32)
