@@ -56,9 +56,10 @@ def fitted():
 
 
 def test_means_and_covariances_of_a_gaussian_table_with_holes_are_recovered(fitted):
-    """With the factors dropped, or cells that are missing scored as if they were 0, they are not.
+    """Errors are 0.01 and 0.04.
 
-    A diagonal covariance has an error of 0.4 and more, means under scored holes 0.15 and more.
+    Once missing cells are scored as if they were 0, those of means are 0.14; with the factors
+    dropped from the loss, or shown cells scored as well, those of covariances are 0.13 and 0.17.
     """
     X, holes, covariance = gaussian_table(400, seed=1)
     law = fitted.conditional(np.where(holes, np.nan, X))

@@ -166,6 +166,11 @@ class LowRankNormal:
         """The law with its spread multiplied."""
         return LowRankNormal(self.mean, self.factor * temperature, self.variance * temperature**2)
 
+    def widened(self, temperature: Tensor | float) -> LowRankNormal:
+        """The law whose covariance is ``temperature`` times as large."""
+        factor = self.factor * temperature**0.5
+        return LowRankNormal(self.mean, factor, self.variance * temperature)
+
     def _scaled(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """Residuals and loadings in units of the noise, 0 outside of the mask."""
         weight = s * self.variance.rsqrt()

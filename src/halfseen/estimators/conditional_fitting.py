@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from halfseen.core.batch import Rows
+from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.conditional import HiddenCells
@@ -18,8 +19,10 @@ from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
 __all__ = ["ConditionalFit"]
 
-# Rows of the monitor, fewest rows of which some are held out, and floats of one part of them.
-MONITOR_ROWS, ENOUGH, CHUNK_FLOATS = 1000, 50, 2**22
+# Most rows that are held out, fewest of which some are, and floats of one part of them.
+MOST_HELD, ENOUGH, CHUNK_FLOATS = 1000, 50, 2**22
+# Temperatures that calibration tries.
+TEMPERATURES = [0.5 + 0.1 * i for i in range(46)]
 # Masks under which each held-out row of a small table is scored.
 MONITOR_MASKS = 4
 
@@ -46,13 +49,15 @@ class ConditionalFit:
     batch_size : int
         Rows per step; members hide other cells of them.
     validation_fraction : float
-        Share of the rows that training does not see.
+        Share of the rows that training does not see; no more than 1000 are held out.
     mse_weight, mse_share : float
         What a squared error counts, and in which first share of the steps.
     weight_decay : float
         Decoupled weight decay.
     betas : tuple of float
         Adam's moment decays.
+    calibrate : bool
+        Whether held-out rows choose a temperature at the end.
     seed : int
         Of batches, holes, noise and held-out rows.
     """
@@ -68,6 +73,7 @@ class ConditionalFit:
     mse_share: float
     weight_decay: float
     betas: tuple[float, float]
+    calibrate: bool
     seed: int
 
     def run(self, config: TrainConfig, watcher: Watcher) -> History:
@@ -78,8 +84,8 @@ class ConditionalFit:
         useful = torch.nonzero(self.rows.s.sum(1) > 0)[:, 0]
         n = len(useful)
         order = useful[torch.randperm(n, generator=self.generator, device=device)]
-        n_held = round(self.validation_fraction * n) if n >= ENOUGH else 0
-        self.held, self.train_at = order[:n_held][:MONITOR_ROWS], order[n_held:]
+        n_held = min(round(self.validation_fraction * n), MOST_HELD) if n >= ENOUGH else 0
+        self.held, self.train_at = order[:n_held], order[n_held:]
         self.order = self.train_at[:0]
         self.calls, self.mse_calls = 0, round(self.mse_share * config.max_steps)
         phase = Phase(
@@ -94,7 +100,18 @@ class ConditionalFit:
             self._hide_held()
         history = train(self.model, [phase], config, monitor, self.model.n_members, watcher)
         self.model.eval()
+        if self.calibrate and monitor is not None:
+            self._calibrate()
         return history
+
+    def _calibrate(self) -> None:
+        """Choose the temperature under which hidden cells of held-out rows are most probable.
+
+        A network fits the rows it has seen more closely than others; one number mends the spread
+        of all laws (Guo et al. 2017 do so for classifiers).
+        """
+        scores = self._held_scores(TEMPERATURES).mean(-1)
+        self.model.temperature.fill_(TEMPERATURES[int(scores.argmax())])
 
     def _next_index(self) -> Tensor:
         size = min(self.batch_size, len(self.train_at))
@@ -131,7 +148,7 @@ class ConditionalFit:
 
     def _hide_held(self) -> None:
         """Holes of held-out rows, the same at every check."""
-        copies = max(1, min(MONITOR_MASKS, MONITOR_ROWS // len(self.held)))
+        copies = max(1, min(MONITOR_MASKS, MOST_HELD // len(self.held)))
         self.held = self.held.repeat(copies)
         s = self.rows.s[self.held]
         self.held_shown = self.hide(s, self.rows.s, new_generator(self.seed, 4, s.device))
@@ -141,18 +158,24 @@ class ConditionalFit:
         for start in range(0, len(self.held), size):
             yield slice(start, start + size)
 
-    @torch.no_grad()
     def _monitor(self) -> Tensor:
         """Mean log-likelihood of a hidden cell of held-out rows under each member, (M,)."""
+        return self._held_scores([1.0])[0]
+
+    @torch.no_grad()
+    def _held_scores(self, temperatures: Sequence[float]) -> Tensor:
+        """The same under several temperatures, (temperatures, M)."""
         self.model.eval()
-        generator = new_generator(self.seed, 5, self.held.device)
-        total: Tensor | float = 0.0
-        count = 0.0
+        size = len(temperatures), self.model.n_members
+        total, count = torch.zeros(size, dtype=torch.float64, device=self.held.device), 0.0
         for part in self._parts():
             x, seen, shown = self._features(self.held[part], self.held_shown[part])
-            noise = self._noise(len(x), generator)
+            mixture = self.model(x, shown)
             hidden = (seen - shown).expand(self.model.n_members, *x.shape)
-            log_p = self.objective.log_prob(self.model(x, shown), x, hidden, noise)
-            total, count = total + log_p.sum(-1), count + float(hidden[0].sum())
-        assert isinstance(total, Tensor)
+            for i, temperature in enumerate(temperatures):
+                law = mixture.law.widened(temperature)
+                noise = self._noise(len(x), new_generator(self.seed, 5, x.device))
+                tempered = LowRankMixture(mixture.log_weights, law)
+                total[i] += self.objective.log_prob(tempered, x, hidden, noise).sum(-1)
+            count += float(hidden[0].sum())
         return total / max(count, 1.0)

@@ -34,6 +34,7 @@ WORDS = {
     "head": tuple(HEADS),
     "likelihood": LIKELIHOODS,
     "loss_per": ("cell", "row"),
+    "keep": ("last", "best"),
     "schedule": ("one-cycle", "cosine", "constant"),
 }
 
@@ -57,11 +58,13 @@ class ConditionalNetworkImputer(ConditionalImputer):
     loss_per: str
     mse_weight: float
     mse_share: float
+    calibrate: bool
+    keep: str
     n_members: int | None
     validation_fraction: float
     max_steps: int | None
     batch_size: int
-    lr: float
+    lr: float | None
     schedule: str
     patience: int | None
     weight_decay: float
@@ -108,13 +111,14 @@ class ConditionalNetworkImputer(ConditionalImputer):
         steps = self.max_steps or _steps(len(rows))
         config = TrainConfig(
             max_steps=steps,
-            lr=self.lr,
+            lr=self.lr or (6e-3 if spec.shape is None else 2e-3),
             schedule=self.schedule,  # type: ignore[arg-type]
             check_every=max(1, min(100, steps // 10)),
             patience=self.patience,
             time_budget=self.time_budget,
             clip_norm=self.clip_norm,
             average=self.average,
+            restore_best=self.keep == "best",
         )
         with progress(type(self).__name__, self.verbose) as watcher:
             history = self._fit(rows, spec).run(config, watcher)
@@ -159,6 +163,7 @@ class ConditionalNetworkImputer(ConditionalImputer):
             mse_share=self.mse_share,
             weight_decay=self.weight_decay,
             betas=(0.9, self.beta2),
+            calibrate=self.calibrate,
             seed=self.seed_,
         )
 
@@ -223,7 +228,7 @@ class ConditionalNetworkImputer(ConditionalImputer):
 
 def _steps(n_rows: int) -> int:
     """More rows are worth more steps, within bounds."""
-    return int(np.clip(1000 * np.sqrt(n_rows / 1000), 1000, 4000))
+    return int(np.clip(3000 * np.sqrt(n_rows / 1000), 2000, 10_000))
 
 
 def _whole(name: str, value: Any, least: int) -> None:

@@ -75,9 +75,15 @@ class ConditionalGaussian(nn.Module):
         M.
     guess : LinearGuess or None, default=None
         What the network adds its means to, and sees as one part more of its input.
+
+    Attributes
+    ----------
+    temperature : Tensor of shape ()
+        What covariances are multiplied by: 1 until one is chosen.
     """
 
     floor: Tensor
+    temperature: Tensor
     shape: RawShape
 
     def __init__(
@@ -92,6 +98,7 @@ class ConditionalGaussian(nn.Module):
         self.network, self.head, self.n_members, self.guess = network, head, n_members, guess
         self.shape = network.shape
         self.register_buffer("floor", floor, persistent=False)
+        self.register_buffer("temperature", torch.ones(()))
 
     @property
     def n_components(self) -> int:
@@ -125,7 +132,7 @@ class ConditionalGaussian(nn.Module):
             guess = self.guess(shown, s)
             parts.append(guess * (1 - s))
         raw, logits = self.network(parts)
-        law = self.head(raw, self.floor)
+        law = self.head(raw, self.floor).widened(self.temperature)
         if self.guess is not None:
             law = LowRankNormal(law.mean + guess[:, :, None], law.factor, law.variance)
         return LowRankMixture(torch.log_softmax(logits, -1), law)
