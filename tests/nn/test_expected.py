@@ -107,8 +107,6 @@ def test_derivatives_by_finite_differences():
     variance = (0.05 + torch.rand(20, generator=g, dtype=torch.float64)).requires_grad_(True)
     for function in (expected_relu, expected_probit):
         assert torch.autograd.gradcheck(function, (mean, variance))
-        with torch.random.fork_rng():
-            assert torch.autograd.gradgradcheck(function, (mean, variance))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -117,20 +115,17 @@ def test_no_variance_is_the_ordinary_unit(dtype):
     mean.requires_grad_(True)
     variance = torch.zeros_like(mean, requires_grad=True)
     answer = expected_relu(mean, variance)
-    assert torch.equal(answer, torch.relu(mean))
+    torch.testing.assert_close(answer, torch.relu(mean), rtol=0, atol=0.5 * torch.finfo(dtype).eps)
     answer.sum().backward()
-    assert mean.grad.tolist() == [0, 0, 0, 1, 1, 1, 0]
+    assert mean.grad.round(decimals=12).tolist() == [0, 0, 0.5, 1, 1, 1, 0]
     assert torch.isfinite(variance.grad).all()
 
 
-def test_second_derivatives_without_variance_are_finite():
-    mean = torch.tensor([-1.0, 2.0], requires_grad=True)
-    variance = torch.zeros(2, requires_grad=True)
-    slope, *_ = torch.autograd.grad(
-        expected_relu(mean, variance).sum(), (mean, variance), create_graph=True
-    )
-    slope.sum().backward()
-    assert torch.isfinite(variance.grad).all()
+def test_second_derivatives_are_refused():
+    x = torch.tensor([2.0], requires_grad=True)
+    [slope] = torch.autograd.grad(expected_relu(x, x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
 
 
 def test_hardly_any_variance_and_far_tails_stay_finite():
@@ -213,8 +208,15 @@ def test_complete_rows_meet_the_plain_layer():
 def test_chunks_change_nothing(monkeypatch):
     law, layer = hole_law(), units()
     whole = layer(law)
+    whole.square().sum().backward()
+    slope = layer.linear.weight.grad.clone()
+    layer.zero_grad()
     monkeypatch.setattr("halfseen.nn.expected.CHUNK_FLOATS", 1)
-    torch.testing.assert_close(layer(law), whole, rtol=0, atol=1e-14)
+    monkeypatch.setattr("halfseen.nn.expected.PART_FLOATS", 1)
+    again = layer(law)
+    again.square().sum().backward()
+    torch.testing.assert_close(again, whole, rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer.linear.weight.grad, slope, rtol=1e-10, atol=1e-10)
 
 
 def test_the_most_probable_components_are_kept():

@@ -12,11 +12,12 @@ A row without holes has v = 0, and meets the ordinary unit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from halfseen.core.hole_law import HoleLaw
 from halfseen.errors import SettingError
@@ -31,9 +32,11 @@ __all__ = [
     "expected_relu",
 ]
 
-SQRT_2PI = math.sqrt(2 * math.pi)
-# Numbers of the inputs of units that are in memory at a time.
-CHUNK_FLOATS = 2**23
+SQRT_2, SQRT_2PI = math.sqrt(2), math.sqrt(2 * math.pi)
+# Beyond so many standard deviations a Gaussian is nothing, in float64 too.
+FAR = 40.0
+# Numbers of the inputs of units that are in memory at a time, and in a product: a fast cache.
+CHUNK_FLOATS, PART_FLOATS = 2**22, 2**17
 # Bins narrower than this, in model units, are steps.
 LEAST_WIDTH = 1e-6
 
@@ -43,35 +46,60 @@ class _ExpectedReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mean: Tensor, variance: Tensor) -> Tensor:
-        ctx.save_for_backward(mean, variance)
-        spread, scale = _scale(variance)
-        t = (mean / scale).abs()
-        beyond = scale * (_density(t) - t * _share_below(-t))
-        return torch.relu(mean) + torch.where(spread, beyond, 0.0)
+        # What is smaller than a rounding of 1 is no spread, and changes no answer.
+        scale = variance.clamp_min(torch.finfo(variance.dtype).eps ** 2).sqrt_()
+        far = mean.abs().div_(scale).clamp_max_(FAR)
+        density = far.square().mul_(-0.5).exp_().div_(SQRT_2PI)
+        # Unlike torch.special.ndtr, erfc keeps its digits far out in float32.
+        share = (far / SQRT_2).erfc_().mul_(0.5)
+        answer = far.mul_(share).neg_().add_(density).mul_(scale).add_(torch.relu(mean))
+        by_mean = (mean > 0).to(mean.dtype).sub_(share).abs_()
+        ctx.save_for_backward(by_mean, density.div_(scale).mul_(0.5))
+        return answer
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        mean, variance = ctx.saved_tensors
-        spread, scale = _scale(variance)
-        t = mean / scale
-        by_mean = torch.where(spread, _share_below(t), (mean > 0).to(mean.dtype))
-        by_variance = torch.where(spread, _density(t) / (2 * scale), 0.0)
+        by_mean, by_variance = ctx.saved_tensors
         return grads[0] * by_mean, grads[0] * by_variance
 
 
-def _scale(variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether there is a variance to speak of, and its root, 1 where there is none."""
-    spread = variance > torch.finfo(variance.dtype).eps ** 2
-    return spread, torch.where(spread, variance, 1.0).sqrt()
+class _SumOfSquares(torch.autograd.Function):
+    """Sum over l of (cells @ table)^2, (N, l, F) and (F, K) to (N, K), in small parts.
+
+    Products of all factors with all units are large, and are cheaper made twice than kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, table: Tensor) -> Tensor:
+        ctx.save_for_backward(cells, table)
+        out = cells.new_empty(len(cells), table.shape[1])
+        for part in _parts(cells, table):
+            torch.sum(_projected(cells[part], table).square_(), 1, out=out[part])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        cells, table = ctx.saved_tensors
+        by_cells = torch.empty_like(cells) if ctx.needs_input_grad[0] else None
+        by_table = torch.zeros_like(table)
+        for part in _parts(cells, table):
+            flat = _projected(cells[part], table).mul_(2 * grads[0][part, None]).flatten(0, 1)
+            by_table.addmm_(cells[part].flatten(0, 1).T, flat)
+            if by_cells is not None:
+                by_cells[part] = (flat @ table.T).view_as(by_cells[part])
+        return by_cells, by_table
 
 
-def _density(t: Tensor) -> Tensor:
-    return torch.exp(-0.5 * t.square()) / SQRT_2PI
+def _projected(cells: Tensor, table: Tensor) -> Tensor:
+    """(n, l, F) times (F, K) to (n, l, K)."""
+    return (cells.flatten(0, 1) @ table).view(*cells.shape[:-1], table.shape[1])
 
 
-def _share_below(t: Tensor) -> Tensor:
-    # Unlike torch.special.ndtr, erfc keeps its digits far out in float32.
-    return 0.5 * torch.erfc(-t / math.sqrt(2))
+def _parts(cells: Tensor, table: Tensor) -> Iterator[slice]:
+    size = max(1, PART_FLOATS // max(1, cells.shape[1] * table.shape[1]))
+    return (slice(start, start + size) for start in range(0, len(cells), size))
 
 
 def expected_relu(mean: Tensor, variance: Tensor) -> Tensor:
@@ -107,7 +135,7 @@ def expected_probit(mean: Tensor, variance: Tensor) -> Tensor:
     >>> expected_probit(torch.tensor([0.0, 1.0]), torch.tensor([4.0, 0.0]))
     tensor([0.5000, 0.8413])
     """
-    return _share_below(mean * torch.rsqrt(1 + variance))
+    return torch.special.ndtr(mean * torch.rsqrt(1 + variance))
 
 
 EXPECTED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -162,7 +190,7 @@ class ExpectedUnits(nn.Module):
     def forward(self, law: HoleLaw) -> Tensor:
         """Laws of B rows to expected activations (M, 1, B, H)."""
         law = law.to(self.linear.weight.dtype)
-        each = self.n_members * self.n_out * law.mean.shape[1] * (law.factor.shape[-2] + 2)
+        each = self.n_members * self.n_out * law.mean.shape[1]
         size = max(1, CHUNK_FLOATS // max(each, 1))
         starts = range(0, max(len(law), 1), size)
         parts = [self._answers(law[start : start + size]) for start in starts]
@@ -181,9 +209,8 @@ class ExpectedUnits(nn.Module):
         table = weight.transpose(0, 1).flatten(1)
         mean = self._product(law.mean, table) + bias[:, 0]
         variance = self._product(law.variance, table.square())
-        if law.factor.shape[-2]:
-            variance = variance + self._product(law.factor, table).square().sum(-3)
-        return mean, variance
+        by_factors = _SumOfSquares.apply(law.factor.flatten(0, 1), table)
+        return mean, variance + by_factors.view_as(variance)
 
     def _product(self, cells: Tensor, table: Tensor) -> Tensor:
         """(..., F) times (F, M H) to (..., M, H)."""
