@@ -173,7 +173,7 @@ class ConditionalFit:
             mixture = self.model(x, shown)
             hidden = (seen - shown).expand(self.model.n_members, *x.shape)
             for i, temperature in enumerate(temperatures):
-                law = mixture.law.widened(temperature)
+                law = self.model.widened(mixture.law, temperature)
                 noise = self._noise(len(x), new_generator(self.seed, 5, x.device))
                 tempered = LowRankMixture(mixture.log_weights, law)
                 total[i] += self.objective.log_prob(tempered, x, hidden, noise).sum(-1)

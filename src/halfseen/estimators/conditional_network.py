@@ -64,7 +64,7 @@ class ConditionalNetworkImputer(ConditionalImputer):
     validation_fraction: float
     max_steps: int | None
     batch_size: int
-    lr: float | None
+    lr: float
     schedule: str
     patience: int | None
     weight_decay: float
@@ -111,7 +111,7 @@ class ConditionalNetworkImputer(ConditionalImputer):
         steps = self.max_steps or _steps(len(rows))
         config = TrainConfig(
             max_steps=steps,
-            lr=self.lr or (6e-3 if spec.shape is None else 2e-3),
+            lr=self.lr,
             schedule=self.schedule,  # type: ignore[arg-type]
             check_every=max(1, min(100, steps // 10)),
             patience=self.patience,

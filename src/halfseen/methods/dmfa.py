@@ -91,8 +91,8 @@ class DMFAImputer(ConditionalNetworkImputer):
         Optimiser steps; None chooses from the number of rows.
     batch_size : int
         Rows per step.
-    lr : float or None
-        Peak learning rate; None takes 0.006 for tables and 0.002 for images.
+    lr : float
+        Peak learning rate.
     schedule : {"one-cycle", "cosine", "constant"}
         How the rate moves.
     patience : int or None
@@ -180,7 +180,7 @@ class DMFAImputer(ConditionalNetworkImputer):
         validation_fraction: float = 0.1,
         max_steps: int | None = None,
         batch_size: int = 64,
-        lr: float | None = None,
+        lr: float = 6e-3,
         schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
         patience: int | None = None,
         weight_decay: float = 0.0,

@@ -132,10 +132,16 @@ class ConditionalGaussian(nn.Module):
             guess = self.guess(shown, s)
             parts.append(guess * (1 - s))
         raw, logits = self.network(parts)
-        law = self.head(raw, self.floor).widened(self.temperature)
+        law = self.widened(self.head(raw, self.floor), self.temperature)
         if self.guess is not None:
             law = LowRankNormal(law.mean + guess[:, :, None], law.factor, law.variance)
         return LowRankMixture(torch.log_softmax(logits, -1), law)
+
+    def widened(self, law: LowRankNormal, temperature: Tensor | float) -> LowRankNormal:
+        """The law with ``temperature`` times the covariance, its noise no less than the floor."""
+        wide = law.widened(temperature)
+        variance = torch.maximum(wide.variance, self.floor.square())
+        return LowRankNormal(wide.mean, wide.factor, variance)
 
     def mixture(self, x: Tensor, s: Tensor) -> LowRankMixture:
         """The laws of members, merged into one of M C components: weights (B, M C)."""
