@@ -60,8 +60,6 @@ BINS: dict[str, Any] = {
     "weight_decay": 0.1,
 }
 SAMPLED = BINS | {"n_importance": 4}
-# The first of two hidden layers is that of expected activations.
-EXPECTED = BINS | {"n_units": 256, "hidden": (256,)}
 
 
 def make_split(
@@ -235,7 +233,7 @@ ROWS = (
         "channels, bins",
         probabilities(filled(FilledClassifier, "channels", **BINS)),
     ),
-    Row("expected-bins", "expected activations, bins and mask", _expected(**EXPECTED)),
+    Row("expected-bins", "expected activations, bins and mask", _expected(**BINS)),
     Row(
         "sup-miwae-bins",
         "supMIWAE, joint, bins and mask",
