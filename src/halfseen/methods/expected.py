@@ -123,7 +123,11 @@ class ExpectedClassifier(IncompleteClassifier, _Expected):
 
     Notes
     -----
-    Categories are indicators, whose law is Gaussian, too.
+    Categories are indicators, whose law is Gaussian, too. Rows without a label teach the
+    generator alone. The law does not know why cells are missing: where that tells something, take
+    ``add_indicator=True``. A generator that is left open chooses its size by held-out cells, which
+    can take longer than the network; one of a given size, such as
+    ``MFAImputer(n_components=8, rank=6, n_starts=1)``, takes little.
 
     Examples
     --------
