@@ -326,6 +326,18 @@ def test_categories_are_indicators_and_answers_are_the_most_probable():
         assert set(draw["city"]) <= {"Rome", "Oslo", "Bern"}
 
 
+def test_shares_of_categories_are_kept_and_quantiles_do_not_prefer_rare_ones():
+    """At 0.02 the indicator of the rare level is the largest: it varies least."""
+    city = np.repeat(np.array(["Rome", "Oslo", "Bern"], dtype=object), [50, 40, 10])
+    frame = pd.DataFrame({"city": city, "size": np.random.default_rng(0).normal(size=100)})
+    holed = pd.concat([frame, pd.DataFrame({"city": [None], "size": [np.nan]})])
+    density = MFADensity(n_components=1, rank=0, random_state=0).fit(holed)
+    law = density.conditional(holed.tail(1))
+    np.testing.assert_allclose(np.sort(law.mean[0, :3]), [0.1, 0.4, 0.5], atol=1e-6)
+    assert law.quantile(0.02)[0, :3].argmax() == law.mean[0, :3].argmin()
+    assert density.quantile(holed.tail(1), 0.02)["city"].item() == "Rome"
+
+
 def test_a_table_of_categories_only():
     _, holed = mixed()
     for method in (MFAImputer, MFADensity):
