@@ -129,7 +129,7 @@ def test_units_and_selections():
     found_mean, found = dense(law.cells(at), 5)
     np.testing.assert_allclose(found_mean, mean[at])
     np.testing.assert_allclose(found, covariance[np.ix_(at, at)])
-    np.testing.assert_allclose(dense(law.tempered(1.5), 5)[1], 1.5**2 * covariance)
+    np.testing.assert_allclose(dense(law.widened(1.5), 5)[1], 1.5 * covariance)
 
 
 def test_gradients_agree_with_differences():

@@ -162,10 +162,6 @@ class LowRankNormal:
         mean, factor = self.mean * scale + shift, self.factor * scale[:, None]
         return LowRankNormal(mean, factor, self.variance * scale.square())
 
-    def tempered(self, temperature: float) -> LowRankNormal:
-        """The law with its spread multiplied."""
-        return LowRankNormal(self.mean, self.factor * temperature, self.variance * temperature**2)
-
     def widened(self, temperature: Tensor | float) -> LowRankNormal:
         """The law whose covariance is ``temperature`` times as large."""
         factor = self.factor * temperature**0.5

@@ -73,7 +73,7 @@ class Conditional:
     @property
     def mean(self) -> np.ndarray:
         """Mean (n, F), or (n, c, h, w); seen cells are as they were."""
-        return self._rows(self._mean())
+        return self._rows(torch.where(self.s > 0, self.x, self._center()))
 
     @property
     def covariance_factor(self) -> np.ndarray:
@@ -312,9 +312,6 @@ class Conditional:
     def _center(self) -> Tensor:
         return (self.mixture.log_weights.exp()[..., None] * self.mixture.law.mean).sum(1)
 
-    def _mean(self) -> Tensor:
-        return torch.where(self.s > 0, self.x, self._center())
-
     def _rows(self, x: Tensor) -> np.ndarray:
         """Cells (n, F, ...) as an array of the shape of rows."""
         if self.shape is None:
@@ -348,7 +345,7 @@ class Conditional:
 def _positive(n_draws: int) -> int:
     if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
         raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-    return int(n_draws)
+    return n_draws
 
 
 def _steps(width: float, limits: tuple[float, float] | None) -> Steps:

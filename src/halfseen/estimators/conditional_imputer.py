@@ -73,6 +73,10 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     def _mixture(self, rows: Rows) -> LowRankMixture:
         """The law of all features (n, C, F) of some rows, given those seen, in model units."""
 
+    def _unconditional(self, empty: Rows) -> LowRankMixture:
+        """The law from which new rows are drawn; ``empty`` is one row of which nothing is seen."""
+        return self._mixture(empty)
+
     @abstractmethod
     def _log_prob(self, rows: Rows, scored: Tensor) -> Tensor:
         """Log-density (n,) of the seen features that a mask (F,) picks, in model units."""
@@ -358,7 +362,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         generator = new_generator(seed, 5, self.device)
         empty = torch.zeros(1, len(self._varying), device=generator.device, dtype=self._dtype)
         with torch.no_grad():
-            mixture, parts = self._mixture(Rows(empty, empty)), []
+            mixture, parts = self._unconditional(Rows(empty, empty)), []
         for start in range(0, n_rows, ROWS):
             source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
             parts.append(self._to_data(self._drawn(mixture, source, noise=noise))[:, 0])

@@ -248,7 +248,11 @@ class MixtureImputer(ConditionalImputer):
 
     def _mixture(self, rows: Rows) -> LowRankMixture:
         mixture = self.model_.conditional(self._posterior(rows))
-        return replace(mixture, law=mixture.law.tempered(self.temperature_))
+        return replace(mixture, law=mixture.law.widened(self.temperature_**2))
+
+    def _unconditional(self, empty: Rows) -> LowRankMixture:
+        # Held-out cells tell how sure to be of cells given others, not of rows.
+        return self.model_.conditional(self._posterior(empty))
 
     def _mean(self, rows: Rows) -> Tensor:
         if self._is_plain():

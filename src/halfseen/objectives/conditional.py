@@ -1,8 +1,8 @@
 """Scores of cells that were hidden, under a law in closed form of a whole row.
 
-Smieja, Struski and Mazur minimise minus the log-density of the hidden cells, at first with their
-squared error. Grey values are numbers out of a grid, whose density has no bound: noise between
-the steps, or the mass of a step, gives it one (Theis, van den Oord and Bethge 2016).
+Przewiezlikowski, Smieja and Struski (2020) minimise minus the log-density of the hidden cells, at
+first with their squared error. Grey values are numbers out of a grid, whose density has no bound:
+noise between the steps, or the mass of a step, gives it one (Theis, van den Oord and Bethge 2016).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The law of a row's cells given those that are shown, as a network says it at once.
 
-Smieja, Struski and Mazur's DMFA: a network reads an incomplete row and its mask, and answers a
-Gaussian of low rank. Cells that are shown have laws, too, which mean nothing.
+DMFA (Przewiezlikowski, Smieja and Struski, 2020): a network reads an incomplete row and its mask,
+and answers a Gaussian of low rank. Cells that are shown have laws, too, which mean nothing.
 """
 
 from __future__ import annotations
