@@ -46,6 +46,21 @@ class Conditional:
         Of a row that is an image: (c, h, w).
     read : callable
         From a table to its cells (n, F), NaN where unknown.
+
+    Examples
+    --------
+    >>> from halfseen import GMMDensity
+    >>> rows = np.random.default_rng(0).normal(size=(500, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
+    >>> density = GMMDensity(n_components=1, random_state=0).fit(rows)
+    >>> law = density.conditional([[1.0, np.nan], [np.nan, np.nan]])
+    >>> law.mean.round(1)
+    array([[ 1. ,  0.8],
+           [-0.1, -0.1]])
+    >>> law.variance.round(1)
+    array([[0. , 0.3],
+           [1. , 1. ]])
+    >>> law.marginal([1]).quantile(0.9).shape, law.sample(5, random_state=0).shape
+    ((2, 1), (5, 2, 2))
     """
 
     mixture: LowRankMixture

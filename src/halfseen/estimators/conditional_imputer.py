@@ -272,8 +272,9 @@ class ConditionalImputer(RowGenerator, BaseImputer):
 
     def _feature_names(self) -> tuple[str, ...]:
         names = []
+        labels: dict[str, list[Any]] = getattr(self.codec_, "levels", {})
         for column in self.units_.spec.columns:
-            levels = range(column.n_levels) if column.categorical else ()
+            levels = labels.get(column.name, range(column.n_levels)) if column.categorical else ()
             names += [f"{column.name}={level}" for level in levels] or [column.name]
         return tuple(names)
 
