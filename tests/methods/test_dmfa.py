@@ -51,8 +51,8 @@ def errors(law, X, holes, covariance):
 @pytest.fixture(scope="module")
 def fitted():
     X, holes, _ = gaussian_table(1500)
-    settings = {"hidden": (32, 32), "rank": 2, "n_members": 1, "max_steps": 900}
-    return DMFADensity(**settings, random_state=0).fit(np.where(holes, np.nan, X))
+    settings = {"hidden": (32, 32), "rank": 2, "n_members": 1, "n_components": 1}
+    return DMFADensity(**settings, max_steps=900, random_state=0).fit(np.where(holes, np.nan, X))
 
 
 def test_means_and_covariances_of_a_gaussian_table_with_holes_are_recovered(fitted):
@@ -124,7 +124,7 @@ def test_members_and_components_are_one_mixture():
 def test_held_out_rows_mend_the_width_of_laws():
     """After very many steps on few rows: seen ones are known by heart, new ones are not."""
     X, holes, _ = gaussian_table(120)
-    settings = {"hidden": (64, 64), "n_members": 1, "max_steps": 500, "noise_floor": 0.02}
+    settings = {"hidden": (64, 64), "n_members": 1, "max_steps": 300, "n_components": 1}
     table, (Y, gone, _) = np.where(holes, np.nan, X), gaussian_table(300, seed=3)
     plain, mended = (
         DMFADensity(**settings, calibrate=calibrate, validation_fraction=0.2, random_state=0).fit(
@@ -156,7 +156,7 @@ def test_images_come_back_completed(network, own_holes, tmp_path):
     X = images()
     if own_holes:
         X[::2, :, 2:6, 2:5] = np.nan
-    tiny = {"hidden": (8,), "last_channels": 2, "max_steps": 5, "rank": 2}
+    tiny = {"hidden": (8,), "last_channels": 2, "max_steps": 5, "rank": 2, "n_components": 1}
     imputer = DMFADensity(network=network, **tiny, random_state=0).fit(X)
     H = images(6, seed=1)
     H[:, :, 3:7, 2:8] = np.nan

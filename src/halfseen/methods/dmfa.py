@@ -16,7 +16,7 @@ from halfseen.mechanisms import ImageMask, SquareMask
 
 __all__ = ["DMFADensity", "DMFAImputer"]
 
-TINY = {"hidden": (16,), "rank": 2, "n_members": 2, "max_steps": 30}
+TINY = {"n_components": 2, "hidden": (16,), "rank": 2, "n_members": 2, "max_steps": 30}
 
 
 class DMFAImputer(ConditionalNetworkImputer):
@@ -34,7 +34,7 @@ class DMFAImputer(ConditionalNetworkImputer):
     rank : int
         Factors l of the covariance.
     n_components : int
-        Gaussians per row; their weights are answered, too.
+        Gaussians per row and member; their weights are answered, too.
     network : {"auto", "mlp", "shared", "dense", "full-conv"}
         Fully connected layers, or for images convolutions: with a code of the whole picture and
         a last layer that pixels share, the paper's with a dense last layer, or the paper's
@@ -143,7 +143,7 @@ class DMFAImputer(ConditionalNetworkImputer):
     >>> imputer.transform(X).shape
     (40, 2)
     >>> imputer.conditional(X).covariance_factor.shape
-    (40, 2, 15)
+    (40, 2, 45)
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -157,7 +157,7 @@ class DMFAImputer(ConditionalNetworkImputer):
         self,
         *,
         rank: int = 4,
-        n_components: int = 1,
+        n_components: int = 3,
         network: Literal["auto", "mlp", "shared", "dense", "full-conv"] = "auto",
         hidden: Sequence[int] | None = None,
         last_channels: int = 32,
@@ -214,6 +214,7 @@ class DMFAImputer(ConditionalNetworkImputer):
         """
         faces = data == "faces"
         settings: dict[str, Any] = {
+            "n_components": 1,
             "network": "dense",
             "last_channels": 24 if faces else 32,
             "head": "bounded",
