@@ -8,7 +8,8 @@ import torch
 from halfseen.errors import SettingError
 from halfseen.nn.conditional_heads import bounded_head, free_head
 from halfseen.nn.conditional_networks import ConditionalMLP, RawShape
-from halfseen.nn.conditional_pictures import DensePictures, FullyConvPictures, SharedPictures
+from halfseen.nn.conditional_pictures import DensePictures, FullyConvPictures
+from halfseen.nn.conditional_shared import SharedPictures
 
 PICTURE = (2, 9, 6)
 F = math.prod(PICTURE)

@@ -14,7 +14,8 @@ from halfseen.mechanisms import ImageMask
 from halfseen.mechanisms.images import RectangleMask
 from halfseen.nn.conditional_heads import HEADS
 from halfseen.nn.conditional_networks import ConditionalMLP, ConditionalNetwork, RawShape
-from halfseen.nn.conditional_pictures import DensePictures, FullyConvPictures, SharedPictures
+from halfseen.nn.conditional_pictures import DensePictures, FullyConvPictures
+from halfseen.nn.conditional_shared import SharedPictures
 from halfseen.terms.conditional_gaussian import ConditionalGaussian, LinearGuess
 from halfseen.training.hidden_cells import (
     AllCells,

@@ -1,9 +1,7 @@
 """Convolutional networks that say the law of a picture's pixels from those that are shown.
 
 ``DensePictures`` and ``FullyConvPictures`` are those of the code released with DMFA
-(Przewiezlikowski, Smieja and Struski, ICONIP 2020). ``SharedPictures`` has few parameters and is
-fast: the whole picture becomes a code that every pixel sees, and pixels share the layer that ends
-in their laws.
+(Przewiezlikowski, Smieja and Struski, ICONIP 2020).
 
 Pictures travel as flat vectors in the order (channel, row, column), and members are networks of
 their own in :class:`Copies`.
@@ -13,29 +11,37 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from halfseen.errors import SettingError
 from halfseen.nn.conditional_networks import ConditionalNetwork, RawShape
-from halfseen.nn.conv import KERNEL, halved
+from halfseen.nn.conv import halved
 from halfseen.nn.image_layers import BatchNorm, Crop, started, through_members
 from halfseen.nn.stacked import Copies
 
-__all__ = ["DensePictures", "FullyConvPictures", "SharedPictures"]
+__all__ = ["DensePictures", "FullyConvPictures", "Picture", "Pictures", "conv", "halvings"]
 
 Picture = tuple[int, int, int]
 # Channels of the released networks.
 DENSE, BASE = (16, 32, 64), 32
-# A side that is no longer halved by the shared network.
-GRID = 8
 
 
-class _Pictures(ConditionalNetwork):
-    """Members that read the parts of pictures (B, P c, h, w) and answer flat vectors."""
+class Pictures(ConditionalNetwork):
+    """Base of the networks whose members read parts of pictures (B, P c, h, w).
+
+    Parameters
+    ----------
+    n_members : int
+        M.
+    shape : RawShape
+        What comes out.
+    picture : tuple of int
+        (c, h, w).
+    member : callable
+        Makes one member, which answers raw numbers and logits as flat vectors.
+    """
 
     def __init__(
         self, n_members: int, shape: RawShape, picture: Picture, member: Callable[[], nn.Module]
@@ -54,7 +60,7 @@ class _Pictures(ConditionalNetwork):
         return self.shape.split(raw, logits)
 
 
-class DensePictures(_Pictures):
+class DensePictures(Pictures):
     """Four convolutions without strides, and a linear map of all that they give.
 
     Parameters
@@ -96,7 +102,7 @@ class DensePictures(_Pictures):
         def member() -> nn.Module:
             layers: list[nn.Module] = []
             for (a, b), kernel in zip(itertools.pairwise(widths), kernels, strict=True):
-                layers += [_conv(a, b, kernel, generator), nn.ReLU()]
+                layers += [conv(a, b, kernel, generator), nn.ReLU()]
             n_in = last_channels * math.prod(picture[1:])
             n_out = shape.size + shape.n_components
             out = started(nn.Linear(n_in, n_out, device="meta"), generator)
@@ -105,7 +111,7 @@ class DensePictures(_Pictures):
         super().__init__(n_members, shape, picture, member)
 
 
-class FullyConvPictures(_Pictures):
+class FullyConvPictures(Pictures):
     """An encoder and a decoder of convolutions, nothing in between and nothing across.
 
     Parameters
@@ -165,10 +171,10 @@ class _FullyConv(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        sizes = _halvings(picture[1:], len(widths) - 1)
+        sizes = halvings(picture[1:], len(widths) - 1)
         down: list[nn.Module] = _block(n_parts * picture[0], widths[0], block, generator)
         for a, b in itertools.pairwise(widths):
-            down += [_conv(a, b, 3, generator, stride=2), *_block(b, b, block, generator)]
+            down += [conv(a, b, 3, generator, stride=2), *_block(b, b, block, generator)]
         self.down = nn.Sequential(*down)
         up: list[nn.Module] = []
         for level in reversed(range(len(widths) - 1)):
@@ -181,16 +187,16 @@ class _FullyConv(nn.Module):
         first, per_pixel = widths[0], shape.n_components * picture[0]
         half, n_factors = max(1, first // 2), shape.n_raw - 2
         self.mean = nn.Sequential(
-            _conv(first, first, 3, generator),
+            conv(first, first, 3, generator),
             BatchNorm(first, generator.device),
             nn.ReLU(),
-            _conv(first, per_pixel, 3, generator),
+            conv(first, per_pixel, 3, generator),
         )
-        self.noise = _conv(first, per_pixel, 3, generator)
+        self.noise = conv(first, per_pixel, 3, generator)
         self.factors = nn.Sequential(
-            _conv(first, half, 5, generator),
+            conv(first, half, 5, generator),
             BatchNorm(half, generator.device),
-            _conv(half, n_factors * per_pixel, 3, generator),
+            conv(half, n_factors * per_pixel, 3, generator),
         )
         self.logits = started(nn.Linear(widths[-1], shape.n_components, device="meta"), generator)
 
@@ -206,122 +212,13 @@ class _FullyConv(nn.Module):
         return torch.cat([raw, self.logits(code.mean((2, 3)))], -1)
 
 
-class SharedPictures(_Pictures):
-    """A code of the whole picture, and a map of it that pixels share.
-
-    Convolutions of stride 2 come down to a small grid, two linear layers mix all of it, and
-    transposed convolutions go up again and see what came down. One layer that all pixels share,
-    and a constant of each pixel, end in the laws.
-
-    Parameters
-    ----------
-    n_members, n_parts, shape, picture, generator
-        As in :class:`DensePictures`.
-    channels : sequence of int, default=(32, 64)
-        After each halving; as many of them as it takes to a grid of at most 8 x 8 are used, and
-        the last one again where there are too few.
-    n_code : int, default=256
-        Width of the linear layers.
-
-    Examples
-    --------
-    >>> shape = RawShape(n_components=2, n_raw=3, n_features=90)
-    >>> network = SharedPictures(2, 2, shape, (1, 9, 10), torch.Generator().manual_seed(0))
-    >>> raw, logits = network([torch.zeros(2, 7, 90), torch.ones(2, 7, 90)])
-    >>> raw.shape, logits.shape
-    (torch.Size([2, 7, 2, 3, 90]), torch.Size([2, 7, 2]))
-    """
-
-    def __init__(
-        self,
-        n_members: int,
-        n_parts: int,
-        shape: RawShape,
-        picture: Picture,
-        generator: torch.Generator,
-        *,
-        channels: Sequence[int] = (32, 64),
-        n_code: int = 256,
-    ) -> None:
-        if not channels or min(*channels, n_code, n_code) < 1:
-            raise SettingError(
-                f"Got channels={channels!r} and n_code={n_code!r}. Expected positive widths."
-            )
-
-        def member() -> nn.Module:
-            return _Shared(n_parts, shape, picture, list(channels), n_code, generator)
-
-        super().__init__(n_members, shape, picture, member)
-
-
-class _Shared(nn.Module):
-    """One member of :class:`SharedPictures`."""
-
-    def __init__(
-        self,
-        n_parts: int,
-        shape: RawShape,
-        picture: Picture,
-        channels: list[int],
-        n_code: int,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.shape = shape
-        depth = _depth(picture[1:])
-        sizes = _halvings(picture[1:], depth)
-        widths = [channels[min(i, len(channels) - 1)] for i in range(depth)]
-        self.grid = (widths[-1], *sizes[-1])
-        self.down = nn.ModuleList(
-            _conv(a, b, KERNEL, generator, stride=2)
-            for a, b in itertools.pairwise([n_parts * picture[0], *widths])
-        )
-        n_grid = math.prod(self.grid)
-        self.code = nn.ModuleList(
-            started(nn.Linear(a, b, device="meta"), generator)
-            for a, b in itertools.pairwise([n_grid, n_code, n_code, n_grid])
-        )
-        n_raw = shape.n_components * shape.n_raw * picture[0]
-        outer = [n_raw, *widths[:-1]]
-        self.up = nn.ModuleList(
-            _up(2 * widths[i], outer[i], sizes[i], generator) for i in range(depth)
-        )
-        self.logits = started(nn.Linear(n_code, shape.n_components, device="meta"), generator)
-        self.place = nn.Parameter(torch.zeros(shape.size, device=generator.device))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From pictures (B, P c, h, w) to raw numbers and logits, flat."""
-        across, h = [], x
-        for layer in self.down:
-            h = functional.silu(layer(_padded(h)))
-            across.append(h)
-        first, second, last = self.code
-        code = functional.silu(first(h.flatten(1)))
-        code = code + functional.silu(second(code))
-        h = functional.silu(last(code)).view(-1, *self.grid)
-        for layer in reversed(self.up[1:]):
-            h = functional.silu(layer(torch.cat([across.pop(), h], 1)))
-        raw = self.up[0](torch.cat([across.pop(), h], 1)).flatten(1)
-        return torch.cat([raw + self.place, self.logits(code)], -1)
-
-
-def _conv(
+def conv(
     n_in: int, n_out: int, kernel: int, generator: torch.Generator, stride: int = 1
 ) -> nn.Module:
+    """A convolution that keeps height and width, or halves them with a stride of 2."""
     padding = 1 if stride == 2 else kernel // 2
     layer = nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=padding, device="meta")
     return started(layer, generator)
-
-
-def _up(n_in: int, n_out: int, size: tuple[int, int], generator: torch.Generator) -> nn.Module:
-    layer = nn.ConvTranspose2d(n_in, n_out, KERNEL, stride=2, padding=1, device="meta")
-    return nn.Sequential(started(layer, generator), Crop(*size))
-
-
-def _padded(x: Tensor) -> Tensor:
-    """One row or column more where their number is odd."""
-    height, width = x.shape[-2:]
-    return functional.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
 
 
 def _block(n_in: int, n_out: int, length: int, generator: torch.Generator) -> list[nn.Module]:
@@ -329,19 +226,14 @@ def _block(n_in: int, n_out: int, length: int, generator: torch.Generator) -> li
     layers: list[nn.Module] = []
     for i in range(length):
         layers += [
-            _conv(n_out if i else n_in, n_out, 5, generator),
+            conv(n_out if i else n_in, n_out, 5, generator),
             nn.ReLU(),
             BatchNorm(n_out, generator.device),
         ]
     return layers
 
 
-def _halvings(size: tuple[int, ...], depth: int) -> list[tuple[int, int]]:
+def halvings(size: tuple[int, ...], depth: int) -> list[tuple[int, int]]:
     """Height and width before the first halving and after each, rounded up."""
     start = (size[0], size[1])
     return list(itertools.accumulate(range(depth), lambda s, _: halved(s), initial=start))
-
-
-def _depth(size: tuple[int, ...]) -> int:
-    """Halvings to a grid of at most 8 x 8, one at least."""
-    return max(1, math.ceil(math.log2(max(size) / GRID)))
