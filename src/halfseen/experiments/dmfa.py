@@ -38,6 +38,14 @@ DENSE = {
     "celeba_32": (-1222.85, 7.73),
 }
 CONV = {"celeba_32": (-1325.13, 4.14)}
+# Short budgets: of mixtures, of those over faces, of ours, and of the paper's networks.
+SHORT_BUDGETS: dict[str, dict[str, Any]] = {
+    "mixture": {},
+    "faces": {"n_components": 100, "max_iter": 15},
+    "network": {"max_steps": 2_500},
+    "paper": {"max_steps": 1_500, "batch_size": 64, "lr": 4e-4},
+}
+FULL_STEPS = 60_000
 
 
 def _published(table: dict[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
@@ -66,8 +74,8 @@ def _mixture(**changes: Any) -> Make:
         colour = task.train.shape[1] == 3
         settings: dict[str, Any] = {"n_components": 300, "rank": 10, "start": "random"}
         settings = settings if colour else {}
-        if colour and task.short:
-            settings |= {"n_components": 100, "max_iter": 15}
+        if task.short:
+            settings |= SHORT_BUDGETS["faces" if colour else "mixture"]
         words = {**settings, "device": _device(), "random_state": seed, **changes}
         return MFADensity.published(**words)
 
@@ -90,25 +98,15 @@ def _baseline(*, released: bool) -> Run:
     return run
 
 
-def _network(short_steps: int, **changes: Any) -> Make:
+def _network(task: PatchTask, seed: int, **changes: Any) -> DMFADensity:
     """Ours: patches and cells of any size are hidden in training."""
-
-    def make(task: PatchTask, seed: int) -> DMFADensity:
-        words = {"device": _device(), "random_state": seed, **changes}
-        if task.short:
-            return DMFADensity(**{"max_steps": short_steps, **words})
-        return DMFADensity(**{"max_steps": 60_000, **words})
-
-    return make
+    budget = SHORT_BUDGETS["network"] if task.short else {"max_steps": FULL_STEPS}
+    return DMFADensity(**{**budget, "device": _device(), "random_state": seed, **changes})
 
 
-def _one_size(short_steps: int) -> Make:
+def _one_size(task: PatchTask, seed: int) -> DMFADensity:
     """The same network, trained on patches of the paper's size alone."""
-
-    def make(task: PatchTask, seed: int) -> DMFADensity:
-        return _network(short_steps, hide=SquareMask(task.side))(task, seed)
-
-    return make
+    return _network(task, seed, hide=SquareMask(task.side))
 
 
 def _paper(**changes: Any) -> Make:
@@ -117,7 +115,7 @@ def _paper(**changes: Any) -> Make:
     def make(task: PatchTask, seed: int) -> DMFADensity:
         words: dict[str, Any] = {"device": _device(), "random_state": seed}
         if task.short:
-            words |= {"max_steps": 1500, "batch_size": 64, "lr": 4e-4}
+            words |= SHORT_BUDGETS["paper"]
         faces = task.train.shape[1] == 3
         return DMFADensity.published("faces" if faces else "digits", **{**words, **changes})
 
@@ -133,7 +131,7 @@ def _full_conv(task: PatchTask, seed: int) -> DMFADensity:
     return _paper(**changes)(task, seed)
 
 
-def _rows(steps: int) -> tuple[Row, ...]:
+def _rows() -> tuple[Row, ...]:
     independent = _mixture(n_components=1, rank=0, noise="diagonal", start="clusters")
     return (
         Row("mean", "mean and variance of each pixel", _says(independent), random=False),
@@ -154,19 +152,19 @@ def _rows(steps: int) -> tuple[Row, ...]:
                    _says(_full_conv)),
             published=_published(CONV)),
         Row("dmfa-one-size", "ours: DMFA, trained on one size of patches",
-            _says(_one_size(steps))),
-        Row("dmfa", "ours: DMFA", _says(_network(steps))),
+            _says(_one_size)),
+        Row("dmfa", "ours: DMFA", _says(_network)),
         Row("dmfa-incomplete", "ours: DMFA, half of the pixels missing in training",
-            _says(_network(steps), holed=True)),
+            _says(_network, holed=True)),
     )  # fmt: skip
 
 
-def _experiment(name: str, what: str, table: str, steps: int) -> Experiment:
+def _experiment(name: str, what: str, table: str) -> Experiment:
     return Experiment(
         name=name,
         title=f"Law of a missing patch of {what}, pixels in [0, 1]",
         tables=(table,),
-        rows=_rows(steps),
+        rows=_rows(),
         metrics=METRICS,
         settings=(("patches", FULL),),
         quick_settings=(("patches", SHORT),),
@@ -178,6 +176,6 @@ def _experiment(name: str, what: str, table: str, steps: int) -> Experiment:
     )
 
 
-DMFA_MNIST = _experiment("dmfa-mnist", "digits", "mnist", 3000)
-DMFA_FASHION = _experiment("dmfa-fashion", "garments", "fashion_mnist", 3000)
-DMFA_CELEBA = _experiment("dmfa-celeba", "faces of 32 x 32", "celeba_32", 2000)
+DMFA_MNIST = _experiment("dmfa-mnist", "digits", "mnist")
+DMFA_FASHION = _experiment("dmfa-fashion", "garments", "fashion_mnist")
+DMFA_CELEBA = _experiment("dmfa-celeba", "faces of 32 x 32", "celeba_32")
