@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ def make_hider(
     Parameters
     ----------
     setting : str, ImageMask or sequence of str
-        One of ``PATTERNS``, several of them, or a mask of pictures.
+        One of ``PATTERNS``, several of them, each as often as it is named, or a mask of pictures.
     spec : DataSpec
         The columns.
     rate : float
@@ -136,7 +137,9 @@ def make_hider(
         )
     if "auto" in names:
         names = _automatic(spec, has_holes=has_holes)
-    return Hider([_pattern(name, spec, rate, area) for name in names])
+    count = Counter(names)
+    patterns = [_pattern(name, spec, rate, area) for name in count]
+    return Hider(patterns, tuple(count.values()))
 
 
 def _automatic(spec: DataSpec, *, has_holes: bool) -> list[str]:

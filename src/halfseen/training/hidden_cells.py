@@ -90,7 +90,9 @@ class Hider:
     Parameters
     ----------
     patterns : sequence of callable
-        Drawn with equal chances; one that comes twice has twice the chance.
+        One of them is drawn for each row.
+    chances : sequence of int or None, default=None
+        How often each comes in as many draws as their sum; None for once each.
 
     Examples
     --------
@@ -102,6 +104,7 @@ class Hider:
     """
 
     patterns: Sequence[Pattern]
+    chances: Sequence[int] | None = None
 
     def __call__(self, s: Tensor, everyone: Tensor, generator: torch.Generator) -> Tensor:
         """What is shown of rows.
@@ -120,11 +123,16 @@ class Hider:
         Tensor of shape (B, p)
             Less than ``s`` by at least one cell in each row that has any.
         """
-        size, device = len(s), s.device
-        at = torch.randint(len(self.patterns), (size, 1), generator=generator, device=device)
-        shown = s
-        for i, pattern in enumerate(self.patterns):
-            shown = torch.where(at == i, s * pattern(s, everyone, generator), shown)
+        device, chances = s.device, self.chances or [1] * len(self.patterns)
+        size = len(s), 1
+        draw = torch.randint(sum(chances), size, generator=generator, device=device)
+        shown, low = s, 0
+        for pattern, chance in zip(self.patterns, chances, strict=True):
+            mine = (draw >= low) & (draw < low + chance)
+            shown, low = (
+                torch.where(mine, s * pattern(s, everyone, generator), shown),
+                low + chance,
+            )
         # Rows that a pattern leaves as they are hide one cell at random.
         lucky = torch.rand(s.shape, generator=generator, device=device) * s
         one = torch.zeros_like(s).scatter_(1, lucky.argmax(1, keepdim=True), 1.0)
