@@ -28,7 +28,7 @@ from halfseen.terms.expected import ExpectedModel
 __all__ = ["ExpectedLabelEstimator"]
 
 # Numbers in the laws of all rows up to which they are kept while training.
-KEPT_FLOATS = 2**27
+KEPT_FLOATS = 2**25
 
 
 class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
