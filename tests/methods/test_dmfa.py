@@ -198,7 +198,7 @@ def test_the_floor_is_told_in_squared_data_units():
     assert law.covariance_diagonal[law.missing].min() == pytest.approx(floor)
 
 
-def test_published_settings():
+def test_published_settings(tmp_path):
     digits = DMFAImputer.published()
     assert (digits.rank, digits.lr, digits.batch_size, digits.last_channels) == (4, 4e-5, 24, 32)
     assert digits.hide.size == (14, 14)
@@ -214,6 +214,10 @@ def test_published_settings():
     law = fitted.conditional(X)
     assert np.abs(law.covariance_factor).max() <= 0.25
     assert law.covariance_diagonal[law.missing].max() <= 1.0
+    fitted.save(tmp_path / "m.halfseen")
+    again = load(tmp_path / "m.halfseen")
+    assert again.hide.size == (4, 4)
+    np.testing.assert_array_equal(again.conditional(X).mean, law.mean)
 
 
 @pytest.mark.parametrize(
