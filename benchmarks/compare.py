@@ -17,10 +17,16 @@ from typing import Any
 import pandas as pd
 import torch
 
-from halfseen import MeanImputer, MIWAEImputer
+from halfseen import (
+    DMFAImputer,
+    GaussianCopulaImputer,
+    GaussianImputer,
+    GMMImputer,
+    MeanImputer,
+    MFAImputer,
+    MIWAEImputer,
+)
 from halfseen.experiments.runner import append_line, machine, read_lines, versions
-from halfseen.methods.gmm import GaussianImputer, GMMImputer
-from halfseen.methods.mfa import MFAImputer
 from protocol import (
     MECHANISMS,
     METHODS_KEY,
@@ -63,8 +69,10 @@ METHODS: dict[str, Method] = {
     "halfseen-mean": mean,
     "halfseen-miwae": ours(MIWAEImputer),
     "halfseen-gaussian": ours(GaussianImputer),
+    "halfseen-copula": ours(GaussianCopulaImputer),
     "halfseen-gmm": ours(GMMImputer),
     "halfseen-mfa": ours(MFAImputer),
+    "halfseen-dmfa": ours(DMFAImputer),
 }
 
 

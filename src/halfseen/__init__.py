@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from halfseen.methods.constant import MeanImputer, MedianImputer, ModeImputer, ZeroImputer
     from halfseen.methods.convac import ConvAC
     from halfseen.methods.copula import GaussianCopulaImputer
+    from halfseen.methods.dmfa import DMFADensity, DMFAImputer
+    from halfseen.methods.expected import ExpectedClassifier, ExpectedRegressor
     from halfseen.methods.filled import FilledClassifier, FilledRegressor
     from halfseen.methods.gain import GAINImputer
     from halfseen.methods.gmm import GaussianImputer, GMMDensity, GMMImputer
@@ -47,6 +49,10 @@ __all__ = [
     "CompletedClassifier",
     "CompletedRegressor",
     "ConvAC",
+    "DMFADensity",
+    "DMFAImputer",
+    "ExpectedClassifier",
+    "ExpectedRegressor",
     "FilledClassifier",
     "FilledRegressor",
     "GAINImputer",
@@ -90,6 +96,10 @@ _HOMES = {
     "CompletedClassifier": "halfseen.methods.completed",
     "CompletedRegressor": "halfseen.methods.completed",
     "ConvAC": "halfseen.methods.convac",
+    "DMFADensity": "halfseen.methods.dmfa",
+    "DMFAImputer": "halfseen.methods.dmfa",
+    "ExpectedClassifier": "halfseen.methods.expected",
+    "ExpectedRegressor": "halfseen.methods.expected",
     "FilledClassifier": "halfseen.methods.filled",
     "FilledRegressor": "halfseen.methods.filled",
     "GAINImputer": "halfseen.methods.gain",

@@ -20,7 +20,7 @@ from torch import Tensor
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
 
-__all__ = ["EMPath", "FactorEM", "Moments", "Prior", "climb"]
+__all__ = ["TRACE", "EMPath", "FactorEM", "Moments", "Prior", "climb"]
 
 # Numbers of one posterior that are in memory at a time.
 CHUNK_FLOATS = 2**24

@@ -22,7 +22,7 @@ LADDER = (1, 2, 4, 8, 16, 32)
 # How many shapes without a gain end a walk, and what a larger one must gain.
 CHANCES, WORTH = 2, 0.002
 # Cells, seen or not, by which shapes are chosen, and numbers of their laws at a time.
-CHOICE_CELLS, CHUNK_FLOATS = 2**21, 2**23
+CHOICE_CELLS, CHUNK_FLOATS = 2**16, 2**23
 # What a mixture is likely to be too sure of itself by.
 TEMPERATURES = tuple(1 + 0.05 * step for step in range(21))
 

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture, Posterior
-from halfseen.core.low_rank_normal import LowRankNormal
-from halfseen.estimators.factor_em import Prior
+from halfseen.core.low_rank_normal import Factors, LowRankNormal
+from halfseen.estimators.factor_em import TRACE, Prior
 
 __all__ = ["GaussianEM", "covariances", "from_covariances"]
 
@@ -132,14 +132,19 @@ class GaussianEM:
 
 
 def _sums(mixture: FactorMixture, posterior: Posterior, x: Tensor, s: Tensor) -> _Sums:
-    """Sums over the rows of one chunk."""
-    law, weights, hidden = mixture.law, posterior.weights, (1 - s)[:, None]
-    predicted = law.mean + torch.einsum("cfl,ncl->ncf", law.factor, posterior.factors.mean)
-    cells = s[:, None] * x[:, None] + hidden * predicted
-    spread = posterior.factors.spread(law.factor) * hidden[..., None]
-    spread = spread * weights.sqrt()[..., None, None]
-    weighted = weights[..., None] * cells
-    outer = torch.einsum("ncf,ncg->cfg", weighted, cells)
-    outer = outer + torch.einsum("ncfl,ncgl->cfg", spread, spread)
-    noise = (weights[..., None] * hidden).sum(0) * law.variance
-    return _Sums(weights.sum(0), weighted.sum(0), outer + torch.diag_embed(noise))
+    """Sums over the rows of one chunk, component by component: most rows belong to few."""
+    weights, law, parts = posterior.weights, mixture.law, []
+    for c in range(mixture.n_components):
+        live = torch.nonzero(weights[:, c] > TRACE)[:, 0]
+        factors = Factors(posterior.factors.mean[live, c], posterior.factors.cholesky[live, c])
+        weight, hidden = weights[live, c, None], 1 - s[live]
+        predicted = law.mean[c] + factors.mean @ law.factor[c].T
+        cells = s[live] * x[live] + hidden * predicted
+        spread = factors.spread(law.factor[c]) * (hidden * weight.sqrt())[..., None]
+        # Rows and factors are one axis of one product.
+        flat = spread.transpose(1, 2).flatten(0, 1)
+        noise = (weight * hidden).sum(0) * law.variance[c]
+        outer = (weight * cells).T @ cells + flat.T @ flat + torch.diag(noise)
+        parts.append(((weight * cells).sum(0), outer))
+    cells, outer = (torch.stack(part) for part in zip(*parts, strict=True))
+    return _Sums(weights.sum(0), cells, outer)

@@ -28,6 +28,8 @@ __all__ = ["MixtureImputer"]
 
 # A component has so many rows at least, where their number is left open.
 ROWS_EACH = 8
+# Tables of more rows have one start unless told otherwise.
+MANY_ROWS = 4000
 
 
 SHARED = """n_components : int or None
@@ -35,7 +37,7 @@ SHARED = """n_components : int or None
         images.
     n_starts : int or None
         Mixtures that are fitted from starts of their own, and are then one mixture in equal
-        parts. None takes 4 for tables and 1 for images.
+        parts. None takes 4 for tables of up to 4000 rows, and 1 for others and for images.
     start : {"clusters", "random"}
         Where components begin: at clusters of rows, with the principal components of these, or
         at rows drawn at random.
@@ -153,7 +155,8 @@ class MixtureImputer(ConditionalImputer):
         # Near 0, squares lose no digits.
         x = (x - center) * s
         self.shape_, self.temperature_ = self._choose(rows, x, s)
-        n_starts = self.n_starts or (1 if spec.shape is not None else 4)
+        few = spec.shape is None and len(rows) <= MANY_ROWS
+        n_starts = self.n_starts or (4 if few else 1)
         if self.shape_.n_components == 1:
             n_starts = 1
         self.converged_ = True
