@@ -13,10 +13,13 @@ import pandas as pd
 from labels import (
     ABOUT_ADVERSARIES,
     ABOUT_MODALITIES,
+    ABOUT_PATCHES,
     ADVERSARIES,
     MODALITIES,
+    PATCHES,
     SHORT_ADVERSARIES,
     SHORT_MODALITIES,
+    SHORT_PATCHES,
     labels,
 )
 from labels import SHORT as LABELS
@@ -85,11 +88,14 @@ def main() -> None:
     told = labels(LABELS, main=True)
     parts = labels(SHORT_MODALITIES, main=True, introduction=ABOUT_MODALITIES)
     games = labels(SHORT_ADVERSARIES, main=True, introduction=ABOUT_ADVERSARIES)
-    block = "\n\n".join([START, self_masking(), short, told, parts, games, fast, more, END])
+    laws = labels(SHORT_PATCHES, main=True, introduction=ABOUT_PATCHES)
+    sections = [self_masking(), short, told, parts, games, laws, fast, more]
+    block = "\n\n".join([START, *sections, END])
     README.write_text(head + block + tail)
     everything = labels(MODALITIES, introduction=ABOUT_MODALITIES)
     games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES)
-    sections = ["# Results", self_masking(), whole, labels(), everything, games, fast]
+    laws = labels(PATCHES, introduction=ABOUT_PATCHES)
+    sections = ["# Results", self_masking(), whole, labels(), everything, games, laws, fast]
     DETAILS.write_text("\n\n".join(sections) + "\n")
 
 
@@ -145,7 +151,7 @@ def speed() -> str:
         rows.append(
             f"| {record['method']}, fit at defaults, {size}, two threads | - | {ours} | - |"
         )
-    return "\n".join([*rows, *predicting(), *adversarial()])
+    return "\n".join([*rows, *predicting(), *adversarial(), *low_rank()])
 
 
 def predicting() -> list[str]:
@@ -177,6 +183,27 @@ def adversarial() -> list[str]:
             f"| MisGAN, fully connected, batch {record['batch']}: {what}, {words} | {naive} "
             f"| {times['ours']:.1f} ms | {ratio:.2f} |"
         )
+    return rows
+
+
+def low_rank() -> list[str]:
+    """Low-rank Gaussians against dense algebra, and EM at full size, the last run of each."""
+    lines = (HERE / "results/low_rank.jsonl").read_text().splitlines()
+    last = {record["part"]: record for record in map(json.loads, lines)}
+    rows = []
+    if (record := last.get("density")) is not None:
+        what = f"{record['rows']} rows x {record['columns']} columns, rank {record['rank']}"
+        dense = f"{record['dense_seconds']:.2f} s, {record['dense_megabytes']:.0f} MB"
+        ours = f"{1000 * record['low_rank_seconds']:.0f} ms, {record['low_rank_megabytes']:.0f} MB"
+        ratio = f"{record['times_as_fast']:.0f}"
+        text = f"log-density and gradient of Gaussians on masks, {what}, against dense Cholesky"
+        rows.append(f"| {text} | {dense} | {ours} | {ratio} |")
+    if (record := last.get("em")) is not None:
+        size = f"{record['rows']} x {record['columns']}, half of the cells missing"
+        shape = f"{record['components']} components of rank {record['rank']}"
+        text = f"MFA, {record['steps']} steps of EM, {shape}, {size}, two threads"
+        ours = f"{record['start_seconds'] + record['seconds']:.0f} s"
+        rows.append(f"| {text} | - | {ours} | - |")
     return rows
 
 
