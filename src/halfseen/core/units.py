@@ -178,14 +178,15 @@ class Units(nn.Module):
         out[..., self.curved] = natural[..., self.curved]
         return out
 
-    def log_jacobian(self, values: np.ndarray) -> np.ndarray:
+    def log_jacobian(self, values: np.ndarray, *, counts: bool = False) -> np.ndarray:
         """Log |dx / dv| of numeric cells (n, p): what a density gains in data units.
 
-        Zero for categorical columns and for counts, which have probabilities, not densities.
+        Zero for categorical columns, and for counts, which have probabilities, unless ``counts``
+        says that they have densities, too.
         """
         out = np.zeros(values.shape)
         for j, column in enumerate(self.spec.columns):
-            if not column.categorical and column.kind != "count":
+            if not column.categorical and (counts or column.kind != "count"):
                 out[:, j] = self._log_slope(j, values[:, j]) - np.log(self.scale[j])
         return out
 

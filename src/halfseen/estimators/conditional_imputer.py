@@ -23,6 +23,7 @@ from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.conditional import Conditional
+from halfseen.estimators.conditional_draws import draw_cells
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.generating import RowGenerator
 from halfseen.estimators.ranges import seen_range
@@ -324,31 +325,11 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         for part in self._row_parts(rows, n_draws):
             own, keys = np.split(keys, [len(part)])
             source = RowNoise(own, 1, n_draws, self.device)
-            parts.append(self._to_data(self._drawn(self._mixture(part), source, noise=noise)))
+            parts.append(
+                self._to_data(draw_cells(self._mixture(part), self._expand, source, noise=noise))
+            )
         draws = np.concatenate(parts, 1)
         return [self.codec_.restore(X, self._full(draw)) for draw in draws]
-
-    @torch.no_grad()
-    def _drawn(self, mixture: LowRankMixture, source: Noise, *, noise: bool) -> Tensor:
-        """Cells (R, n, p) in model units; ``source`` has the shape (1, R, n).
-
-        Given the factors cells are independent. What the law then says of the indicators of a
-        category are its chances, once they are no less than 0.
-        """
-        own = mixture.pick(source).map(lambda part: part[0])
-        z = source.normal(own.rank)[0].to(own.mean)
-        cells = own.mean + (own.factor @ z[..., None])[..., 0]
-        if not noise:
-            return self._expand.contract(cells)
-        n_features, expand = cells.shape[-1], self._expand
-        step = own.variance.sqrt() * source.normal(n_features)[0].to(cells)
-        if not len(expand.categorical):
-            return cells + step
-        gumbel = -torch.log(-torch.log(source.uniform(n_features)[0].to(cells)))
-        chances = cells.clamp_min(1e-6).log() + gumbel
-        numeric = torch.zeros(n_features, dtype=torch.bool, device=cells.device)
-        numeric[expand.numeric_at] = True
-        return expand.contract(torch.where(numeric, cells + step, chances))
 
     def _new_rows(
         self, n_rows: int, seed: int, *, noise: bool, masks: bool
@@ -366,7 +347,9 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             mixture, parts = self._unconditional(Rows(empty, empty)), []
         for start in range(0, n_rows, ROWS):
             source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
-            parts.append(self._to_data(self._drawn(mixture, source, noise=noise))[:, 0])
+            parts.append(
+                self._to_data(draw_cells(mixture, self._expand, source, noise=noise))[:, 0]
+            )
         values = np.concatenate(parts)
         return values, np.ones(values.shape, dtype=bool)
 
@@ -399,16 +382,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
 
     def _jacobian(self, values: np.ndarray) -> np.ndarray:
         """Log |dx / dv| of numeric cells (n, p), counts included: their law is a density here."""
-        spec = self.units_.spec
-        plain = [replace(c, kind="positive") if c.kind == "count" else c for c in spec.columns]
-        units = Units(
-            replace(spec, columns=tuple(plain)),
-            self.units_.shift,
-            self.units_.scale,
-            self.units_.map_code,
-            self.units_.map_value,
-        )
-        return units.log_jacobian(np.nan_to_num(values))
+        return self.units_.log_jacobian(np.nan_to_num(values), counts=True)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of :meth:`score_samples`."""
