@@ -1,6 +1,7 @@
 """The law of missing cells that users see, against dense mixtures written out row by row."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.integrate import quad
@@ -8,6 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
+from halfseen import GMMDensity
 from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.errors import SettingError
@@ -304,3 +306,34 @@ def test_refusals():
             score(x, 0)
         with pytest.raises(SettingError, match="n_draws"):
             score(x, 0.1, n_draws=-1)
+
+
+def test_own_draws_can_be_scored_and_columns_come_once():
+    frame = pd.DataFrame({"a": np.arange(40.0), "b": ["x", "y"] * 20, "c": 1.0})
+    holed = frame.mask(np.random.default_rng(0).random(frame.shape) < 0.3)
+    law = GMMDensity(n_components=1, random_state=0).fit(holed).conditional(holed)
+    draw = law.sample(1, random_state=0)[0]
+    assert draw.shape == (40, 3)
+    expected = law.mixture.log_prob(torch.as_tensor(draw), 1 - law.s).numpy()
+    np.testing.assert_allclose(law.log_prob(draw), expected)
+    part = law.marginal(["a"])
+    np.testing.assert_allclose(
+        part.log_prob(draw[:, :1]), part.log_prob(frame.assign(a=draw[:, 0]))
+    )
+    np.testing.assert_allclose(law.marginal("a").mean, part.mean)
+    for columns in (["a", "a"], ["b", "b=x"], []):
+        with pytest.raises(SettingError, match="each of them once"):
+            law.marginal(columns)
+    assert repr(law) == "Conditional(40 rows, 3 cells, 1 components)"
+
+
+def test_cells_beyond_the_limits_are_refused():
+    x = np.random.default_rng(0).integers(4, size=(50, 2)).astype(float)
+    law = GMMDensity(n_components=1, random_state=0).fit(x).conditional(np.full((1, 2), np.nan))
+    assert law.discretized_log_prob([[0.0, 3.0]], 1.0, (0.0, 3.0))[0] < 0
+    with pytest.raises(SettingError, match="beyond the limits"):
+        law.discretized_log_prob([[0.0, 5.0]], 1.0, (0.0, 3.0))
+    with pytest.raises(SettingError, match="then the largest"):
+        law.discretized_log_prob([[0.0, 3.0]], 1.0, (3.0, 0.0))
+    with pytest.raises(SettingError, match="strictly between"):
+        law.quantile([0.1, 0.9])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
-from halfseen.core.spec import DataSpec
+from halfseen.core.spec import CATEGORICAL, DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer
@@ -47,6 +48,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     random_state: Any
     device: str
     verbose: bool
+    #: Whether the law is of the cells, and not of something in their place.
+    of_cells: ClassVar[bool] = True
     #: Whether strongly skewed columns are bent, in methods that have the setting.
     skewed: bool = False
     #: Whether numbers are standardised first, in methods that have the setting.
@@ -152,8 +155,10 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         """Conditional means of numbers, most probable categories."""
         if values.shape[1] == 0:
             return values
-        parts = [self._mean(part) for part in self._row_parts(self._rows(values))]
-        return self._from_features(torch.cat(parts))
+        features = torch.cat([self._mean(part) for part in self._row_parts(self._rows(values))])
+        for pixels in self.units_.spec.images:
+            features[:, pixels] = self._within(features[:, pixels], pixels)
+        return self._from_features(features)
 
     def _mean(self, rows: Rows) -> Tensor:
         """Mean features (n, F) in the units of ``Units.natural``."""
@@ -171,6 +176,12 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     def _from_features(self, features: Tensor) -> np.ndarray:
         return self.units_.finish(self._expand.contract(features).cpu().numpy())
 
+    @property
+    def _bounded(self) -> list[int]:
+        """Columns whose answers stay within what was seen: pixels, and those on a bent scale."""
+        pixels = chain.from_iterable(self.units_.spec.images)
+        return sorted({*self.units_.curved, *pixels})
+
     def _within(self, x: Tensor, columns: list[int]) -> Tensor:
         """Cells (..., c) within what was seen: on a bent scale a tail has no end."""
         low, high = (torch.as_tensor(end[columns]).to(x) for end in self.range_)
@@ -178,10 +189,10 @@ class ConditionalImputer(RowGenerator, BaseImputer):
 
     def _to_data(self, x: Tensor) -> np.ndarray:
         """Drawn cells (..., p) in data units; values that come back as they stand in the table."""
-        curved = self.units_.curved
-        if curved:
+        columns = self._bounded
+        if columns:
             x = x.clone()
-            x[..., curved] = self._within(x[..., curved], curved)
+            x[..., columns] = self._within(x[..., columns], columns)
         natural = self.units_.natural(x, list(range(x.shape[-1])))
         return self.repeats_.snap(x.cpu().numpy(), self.units_.finish(natural.cpu().numpy()))
 
@@ -210,7 +221,9 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             cells, at = torch.as_tensor(law.mean).flatten(1), expand.numeric_at
             cells[:, at] = torch.as_tensor(law.quantile(q)).flatten(1)[:, at]
             parts.append(self._to_data(expand.contract(cells)))
-        return self.codec_.restore(X, self._full(np.concatenate(parts)))
+        filled, columns = np.concatenate(parts), self._spec.where(*CATEGORICAL)
+        filled[:, columns] = self._complete(values)[:, columns]
+        return self.codec_.restore(X, self._full(filled))
 
     @torch.no_grad()
     def conditional(self, X: Any) -> Conditional:
@@ -255,7 +268,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         x, s = (part.cpu().double() for part in self._features(rows))
         mixture = self._mixture(rows)
         law = mixture.law.map(lambda part: part.cpu().double())
-        held = LowRankMixture(mixture.log_weights.cpu().double(), law)
+        # Weights sum to one in double precision, too.
+        held = LowRankMixture(torch.log_softmax(mixture.log_weights.cpu().double(), -1), law)
         return Conditional(held, x, s, self._feature_names(), self._spec.shape, self._read)
 
     def _in_data_units(self, law: Conditional, values: np.ndarray) -> Conditional:
@@ -280,7 +294,16 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         return tuple(names)
 
     def _read(self, table: Any) -> np.ndarray:
-        """Features (n, F) of a table in its own units, NaN where unknown."""
+        """Features (n, F) of a table in its own units, NaN where unknown.
+
+        An array whose rows are of the shape that the law's answers have is read as features,
+        unless it is what fit would read as columns.
+        """
+        shape = self._spec.shape or (self.units_.spec.n_features,)
+        if isinstance(table, np.ndarray) and table.shape[1:] == shape:
+            named = self.codec_.feature_names is not None
+            if named or table[:1].size != len(table[:1]) * self.codec_.spec.n_columns:
+                return table.reshape(len(table), -1).astype(float)
         values = self._encode(table).values[:, self._varying]
         expand = self._expand.cpu()
         x = expand(torch.as_tensor(np.nan_to_num(values))).numpy()

@@ -81,6 +81,15 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
         else:
             model.to(self.device)
 
+    def _fitted_generator(self, X: Any) -> Any:
+        generator = super()._fitted_generator(X)
+        if not generator.of_cells:
+            raise SettingError(
+                f"Got generator={type(generator).__name__}(), whose law is of ranks. Expected "
+                "one whose law is of the cells, such as 'mfa', 'gmm' or 'gaussian'."
+            )
+        return generator
+
     def _make(self) -> None:
         spec, label = self._spec, self.target_.law()
         if not self._varying:

@@ -27,14 +27,14 @@ from halfseen.training.progress import progress
 __all__ = ["MixtureImputer"]
 
 # A component has so many rows at least, where their number is left open.
-ROWS_EACH = 8
+ROWS_EACH, ROWS_EACH_IMAGE = 8, 100
 # Tables of more rows have one start unless told otherwise.
 MANY_ROWS = 4000
 
 
 SHARED = """n_components : int or None
-        Gaussians in the mixture; None chooses by held-out cells for tables, and takes 50 for
-        images.
+        Gaussians in the mixture; None chooses by held-out cells for tables, and takes one for
+        each hundred images, 50 at most.
     n_starts : int or None
         Mixtures that are fitted from starts of their own, and are then one mixture in equal
         parts. None takes 4 for tables of up to 4000 rows, and 1 for others and for images.
@@ -214,7 +214,7 @@ class MixtureImputer(ConditionalImputer):
         if self.n_components is not None:
             counts = [self.n_components]
         elif spec.shape is not None:
-            counts = [min(self.image_components, counts[-1])]
+            counts = [max(1, min(self.image_components, n_rows // ROWS_EACH_IMAGE))]
         return [[Shape(count, rank) for count in counts] for rank in self._ranks(spec)]
 
     def _choose(self, rows: Rows, x: Tensor, s: Tensor) -> tuple[Shape, float]:

@@ -67,6 +67,8 @@ class GaussianCopulaImputer(MixtureImputer):
         check_params={"max_iter": 20},
     )
 
+    of_cells: ClassVar[bool] = False
+
     scores_: dict[int, NormalScores]
 
     @adds_to(MixtureImputer)
@@ -143,6 +145,23 @@ class GaussianCopulaImputer(MixtureImputer):
             "Got conditional() of a GaussianCopulaImputer, whose columns are bent by their ranks. "
             "Expected a density in the units of the table: use GMMDensity or MFADensity."
         )
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-density of the normal scores of the seen cells of each row, whatever their units.
+
+        Ranks have no slope, so that this does not compare with the densities of other methods.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+
+        Returns
+        -------
+        array of shape (n,)
+            0 where nothing is seen.
+        """
+        return super().score_samples(X)
 
     def _jacobian(self, values: np.ndarray) -> np.ndarray:
         # Ranks have no slope: the density is that of scores.
