@@ -49,7 +49,7 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     device: str
     verbose: bool
     #: Whether the law is of the cells, and not of something in their place.
-    of_cells: ClassVar[bool] = True
+    _of_cells: ClassVar[bool] = True
     #: Whether strongly skewed columns are bent, in methods that have the setting.
     skewed: bool = False
     #: Whether numbers are standardised first, in methods that have the setting.

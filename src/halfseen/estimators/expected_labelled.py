@@ -83,7 +83,7 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
 
     def _fitted_generator(self, X: Any) -> Any:
         generator = super()._fitted_generator(X)
-        if not generator.of_cells:
+        if not generator._of_cells:
             raise SettingError(
                 f"Got generator={type(generator).__name__}(), whose law is of ranks. Expected "
                 "one whose law is of the cells, such as 'mfa', 'gmm' or 'gaussian'."

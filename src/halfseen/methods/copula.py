@@ -67,7 +67,7 @@ class GaussianCopulaImputer(MixtureImputer):
         check_params={"max_iter": 20},
     )
 
-    of_cells: ClassVar[bool] = False
+    _of_cells: ClassVar[bool] = False
 
     scores_: dict[int, NormalScores]
 
