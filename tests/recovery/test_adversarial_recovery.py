@@ -5,7 +5,9 @@ import pytest
 from scipy.special import expit
 
 from halfseen.methods.ambient_gan import AmbientGAN
+from halfseen.methods.convac import ConvAC
 from halfseen.methods.gain import GAINImputer
+from halfseen.methods.matrix_factorization import MatrixFactorizationImputer
 from halfseen.methods.misgan import MisGAN
 from halfseen.metrics import energy_distance
 from halfseen.testing.tables import some_frame, some_table
@@ -111,6 +113,11 @@ METHODS = {
     "AmbientGAN": (AmbientGAN, {**NETWORKS, "imputer_hidden": (16,), "n_latent": 4}),
     "GAIN": (GAINImputer, NETWORKS),
 }
+# The rivals that have no game.
+RIVALS = {
+    "ConvAC": (ConvAC, {"n_components": 8, "channels": (8,), "n_members": 2, "max_steps": 40}),
+    "factorisation": (MatrixFactorizationImputer, {}),
+}
 
 
 def assert_finite(model, table):
@@ -123,7 +130,7 @@ def assert_finite(model, table):
             assert not answer.isna().any(axis=None)
             answer = answer.select_dtypes("number").to_numpy(dtype=float)
         assert np.isfinite(answer).all()
-    for row in model.history_:
+    for row in getattr(model, "history_", []):
         numbers = [value for value in row.values() if isinstance(value, float)]
         assert np.isfinite(numbers).all()
 
@@ -135,6 +142,15 @@ def test_twenty_seeds_end_finite(method, table):
     data = TABLES[table]()
     for seed in range(20):
         assert_finite(make(**settings, max_steps=40, random_state=seed), data)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("method", RIVALS)
+def test_twenty_seeds_of_rivals_end_finite(method, table):
+    make, settings = RIVALS[method]
+    data = TABLES[table]()
+    for seed in range(20):
+        assert_finite(make(**settings, random_state=seed), data)
 
 
 @pytest.mark.parametrize("table", TABLES)
