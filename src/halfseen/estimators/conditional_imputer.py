@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from numbers import Real
@@ -17,27 +16,22 @@ from torch import Tensor
 from halfseen.core.batch import Rows
 from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.features import Features
-from halfseen.core.noise import Noise, new_generator, seed_from
-from halfseen.core.row_noise import RowNoise, row_keys
+from halfseen.core.noise import Noise, seed_from
 from halfseen.core.spec import CATEGORICAL, DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
-from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.conditional import Conditional
 from halfseen.estimators.conditional_draws import draw_cells
 from halfseen.estimators.floors import noise_floors
-from halfseen.estimators.generating import RowGenerator
 from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import Repeats, find_repeats
+from halfseen.estimators.row_drawer import RowDrawer
 from halfseen.terms.laws import GaussianLaw
 
 __all__ = ["ConditionalImputer"]
 
-# Numbers of a conditional law that are in memory at a time, and rows that are generated.
-CHUNK_FLOATS, ROWS = 2**23, 512
 
-
-class ConditionalImputer(RowGenerator, BaseImputer):
+class ConditionalImputer(RowDrawer):
     """Base of the methods that give the conditional law of a row's missing cells in closed form.
 
     Cells are features: standardised numbers, and an indicator per category. A subclass learns
@@ -46,8 +40,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
 
     noise_floor: float | str
     random_state: Any
-    device: str
     verbose: bool
+    _chunk_floats: ClassVar[int] = 2**23
     #: Whether the law is of the cells, and not of something in their place.
     _of_cells: ClassVar[bool] = True
     #: Whether strongly skewed columns are bent, in methods that have the setting.
@@ -57,7 +51,6 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     #: Whether numbers keep a scale on which the law is Gaussian in the units of the table.
     affine: ClassVar[bool] = False
 
-    seed_: int
     units_: Units
     floor_: np.ndarray
     repeats_: Repeats
@@ -84,11 +77,6 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     @abstractmethod
     def _log_prob(self, rows: Rows, scored: Tensor) -> Tensor:
         """Log-density (n,) of the seen features that a mask (F,) picks, in model units."""
-
-    @property
-    @abstractmethod
-    def _width(self) -> int:
-        """Numbers in the law of one row."""
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -142,11 +130,6 @@ class ConditionalImputer(RowGenerator, BaseImputer):
 
     def _rows(self, values: np.ndarray) -> Rows:
         return Rows.from_values(self.units_.to_model(values), self.device, self._dtype)
-
-    def _row_parts(self, rows: Rows, copies: int = 1) -> Iterator[Rows]:
-        size = max(1, CHUNK_FLOATS // (self._width * copies))
-        for start in range(0, len(rows), size):
-            yield rows.part(slice(start, start + size))
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -217,10 +200,8 @@ class ConditionalImputer(RowGenerator, BaseImputer):
             return self.codec_.restore(X, self._full(values))
         parts = []
         for part in self._row_parts(self._rows(values)):
-            law, expand = self._law_of(part), self._expand.cpu()
-            cells, at = torch.as_tensor(law.mean).flatten(1), expand.numeric_at
-            cells[:, at] = torch.as_tensor(law.quantile(q)).flatten(1)[:, at]
-            parts.append(self._to_data(expand.contract(cells)))
+            cells = torch.as_tensor(self._law_of(part).quantile(q)).flatten(1)
+            parts.append(self._to_data(self._expand.cpu().contract(cells)))
         filled, columns = np.concatenate(parts), self._spec.where(*CATEGORICAL)
         filled[:, columns] = self._complete(values)[:, columns]
         return self.codec_.restore(X, self._full(filled))
@@ -310,71 +291,14 @@ class ConditionalImputer(RowGenerator, BaseImputer):
         unknown = expand.mask(torch.as_tensor(np.isnan(values))).numpy()
         return np.where(unknown, np.nan, x)
 
-    def sample(
-        self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
-    ) -> list[Any]:
-        """Multiple imputation: several completed tables, drawn from the conditional law.
+    def _drawn(self, rows: Rows, source: Noise, *, noise: bool) -> np.ndarray:
+        return self._cells_of(self._mixture(rows), source, noise=noise)
 
-        Parameters
-        ----------
-        X : table of shape (n, p)
-            The columns of fit.
-        n_draws : int, default=20
-            How many.
-        random_state : int, optional
-            Seed of the draws; by default that of the fit.
-        noise : bool, default=True
-            Whether a cell is drawn from its law given the factors; otherwise it is the mean of
-            that law, or the most probable category.
+    def _drawn_anew(self, empty: Rows, source: Noise, *, noise: bool) -> np.ndarray:
+        return self._cells_of(self._unconditional(empty), source, noise=noise)
 
-        Returns
-        -------
-        list of tables like X
-            Observed cells are bit-identical in each.
-
-        Raises
-        ------
-        SettingError
-            When ``n_draws`` is no positive whole number.
-        """
-        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        values = self._encode(X).values[:, self._varying]
-        if values.shape[1] == 0:
-            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        rows, parts = self._rows(values), []
-        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
-        for part in self._row_parts(rows, n_draws):
-            own, keys = np.split(keys, [len(part)])
-            source = RowNoise(own, 1, n_draws, self.device)
-            parts.append(
-                self._to_data(draw_cells(self._mixture(part), self._expand, source, noise=noise))
-            )
-        draws = np.concatenate(parts, 1)
-        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
-
-    def _new_rows(
-        self, n_rows: int, seed: int, *, noise: bool, masks: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See :class:`RowGenerator`: draws given nothing."""
-        if masks:
-            raise SettingError(
-                f"Got a {type(self).__name__}, which has no law of the mask to generate from. "
-                "Expected a method that has one, such as VSAEImputer; or make holes in the rows "
-                "with ampute."
-            )
-        generator = new_generator(seed, 5, self.device)
-        empty = torch.zeros(1, len(self._varying), device=generator.device, dtype=self._dtype)
-        with torch.no_grad():
-            mixture, parts = self._unconditional(Rows(empty, empty)), []
-        for start in range(0, n_rows, ROWS):
-            source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
-            parts.append(
-                self._to_data(draw_cells(mixture, self._expand, source, noise=noise))[:, 0]
-            )
-        values = np.concatenate(parts)
-        return values, np.ones(values.shape, dtype=bool)
+    def _cells_of(self, mixture: LowRankMixture, source: Noise, *, noise: bool) -> np.ndarray:
+        return self._to_data(draw_cells(mixture, self._expand, source, noise=noise))
 
     @torch.no_grad()
     def score_samples(self, X: Any) -> np.ndarray:
@@ -406,10 +330,6 @@ class ConditionalImputer(RowGenerator, BaseImputer):
     def _jacobian(self, values: np.ndarray) -> np.ndarray:
         """Log |dx / dv| of numeric cells (n, p), counts included: their law is a density here."""
         return self.units_.log_jacobian(np.nan_to_num(values), counts=True)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean of :meth:`score_samples`."""
-        return float(self.score_samples(X).mean())
 
     # ---- files --------------------------------------------------------------------------
 

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from halfseen.core.batch import Batch, Rows
+from halfseen.core.batch import Rows
 from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator, seed_from
-from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
-from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.floors import noise_floors
-from halfseen.estimators.generating import RowGenerator
 from halfseen.estimators.repeats import Repeats, find_repeats
+from halfseen.estimators.row_drawer import RowDrawer
 from halfseen.estimators.tree_design import TreeDesign, column_order, make_tree
-from halfseen.estimators.tree_fitting import TreeFit, row_parts
+from halfseen.estimators.tree_fitting import CHUNK_FLOATS, TreeFit, row_parts
 from halfseen.estimators.tree_start import start_leaves, start_tree
 from halfseen.training.loop import TrainConfig
 from halfseen.training.progress import progress
 
 __all__ = ["TreeDensity"]
 
-# Rows that are generated at a time.
-ROWS = 512
 
-
-class TreeDensity(RowGenerator, BaseImputer):
+class TreeDensity(RowDrawer):
     """Base of the imputers whose model is a :class:`TreeModel`; a method lists its settings."""
 
     n_components: int
@@ -54,8 +49,8 @@ class TreeDensity(RowGenerator, BaseImputer):
     average: float
     time_budget: float | None
     random_state: Any
-    device: str
     verbose: bool
+    _chunk_floats: ClassVar[int] = CHUNK_FLOATS
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -156,6 +151,10 @@ class TreeDensity(RowGenerator, BaseImputer):
 
     # ---- answering ----------------------------------------------------------------------
 
+    @property
+    def _width(self) -> int:
+        return self.model_.width
+
     def _rows(self, values: np.ndarray) -> Rows:
         return Rows.from_values(self.units_.to_model(values), self.device)
 
@@ -179,72 +178,12 @@ class TreeDensity(RowGenerator, BaseImputer):
             torch.cat([self.model_.mean(batch, self.units_) for batch in parts])
         )
 
-    def sample(
-        self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
-    ) -> list[Any]:
-        """Multiple imputation: several completed tables, drawn from the exact conditional law.
-
-        Parameters
-        ----------
-        X : table of shape (n, p)
-            The columns of fit.
-        n_draws : int, default=20
-            How many.
-        random_state : int, optional
-            Seed of the draws; by default that of the fit.
-        noise : bool, default=True
-            Whether a cell is drawn from its component; otherwise it is the mean of that, or the
-            most probable category: pictures to look at, but no multiple imputation.
-
-        Returns
-        -------
-        list of tables like X
-            Observed cells are bit-identical in each.
-
-        Raises
-        ------
-        SettingError
-            When ``n_draws`` is no positive whole number.
-        """
-        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        values = self._encode(X).values[:, self._varying]
-        if values.shape[1] == 0:
-            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        rows, parts = self._rows(values), []
-        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
-        for batch in row_parts(rows, self.model_.width * n_draws):
-            own, keys = np.split(keys, [len(batch)])
-            parts.append(self._drawn(batch, RowNoise(own, 1, n_draws, self.device), noise=noise))
-        draws = np.concatenate(parts, 1)
-        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
-
     @torch.no_grad()
-    def _drawn(self, batch: Batch, source: Noise, *, noise: bool) -> np.ndarray:
-        """Rows in data units (R, B, p), drawn given what is seen of them."""
+    def _drawn(self, rows: Rows, source: Noise, *, noise: bool) -> np.ndarray:
+        batch = rows.take(slice(None))
         if noise:
             return self._to_data(self.model_.draw(batch, source))
         return self._from_features(self.model_.centers(batch, source, self.units_))
-
-    def _new_rows(
-        self, n_rows: int, seed: int, *, noise: bool, masks: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See :class:`RowGenerator`: draws given nothing."""
-        if masks:
-            raise SettingError(
-                f"Got a {type(self).__name__}, which has no law of the mask to generate from. "
-                "Expected a method that has one, such as VSAEImputer; or make holes in the rows "
-                "with ampute."
-            )
-        generator = new_generator(seed, 5, self.device)
-        empty = torch.zeros(1, len(self._varying), device=generator.device, dtype=torch.float32)
-        nothing, parts = Batch(empty, empty, empty), []
-        for start in range(0, n_rows, ROWS):
-            source = Noise(generator, (1, min(ROWS, n_rows - start), 1))
-            parts.append(self._drawn(nothing, source, noise=noise)[:, 0])
-        values = np.concatenate(parts)
-        return values, np.ones(values.shape, dtype=bool)
 
     @torch.no_grad()
     def score_samples(self, X: Any) -> np.ndarray:
@@ -270,10 +209,6 @@ class TreeDensity(RowGenerator, BaseImputer):
         jacobian = self.units_.log_jacobian(np.nan_to_num(values))
         jacobian[self.repeats_.hits(self.units_.to_model(values))] = 0.0
         return log_p + np.where(np.isnan(values), 0.0, jacobian).sum(1)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean of :meth:`score_samples`."""
-        return float(self.score_samples(X).mean())
 
     # ---- files --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from halfseen.core.noise import new_generator
 from halfseen.terms.tree_model import TreeModel
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
-__all__ = ["TreeFit", "row_parts"]
+__all__ = ["CHUNK_FLOATS", "TreeFit", "row_parts"]
 
 # Floats of one activation, by which rows are answered in parts; and rows of the monitor.
 CHUNK_FLOATS, MONITOR_ROWS = 2**22, 2000

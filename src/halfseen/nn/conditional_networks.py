@@ -6,6 +6,7 @@ which a head turns into mean, factors and noise, and one logit for each of C com
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class RawShape:
         return raw.reshape(*raw.shape[:-1], *grid), logits
 
 
-class ConditionalNetwork(nn.Module):
+class ConditionalNetwork(nn.Module, ABC):
     """Base of the networks that answer raw numbers about every cell of a row.
 
     Attributes
@@ -57,9 +58,9 @@ class ConditionalNetwork(nn.Module):
 
     shape: RawShape
 
+    @abstractmethod
     def forward(self, parts: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Raw numbers (M, B, C, n_raw, F) and logits (M, B, C) from parts (M, B, F)."""
-        raise NotImplementedError
 
 
 class ConditionalMLP(ConditionalNetwork):
