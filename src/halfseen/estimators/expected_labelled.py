@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from halfseen.core.hole_law import HoleLaw
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import NUMERIC
 from halfseen.errors import SettingError
+from halfseen.estimators.base import store
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
@@ -48,6 +51,38 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
 
     model_: DirectModel
     generator_: ConditionalImputer
+
+    def __init__(
+        self,
+        *,
+        generator: str | Path | ConditionalImputer | None = None,
+        n_units: int = 128,
+        n_kept: int | None = 8,
+        head: str | nn.Module = "mlp",
+        n_bins: int = 0,
+        add_indicator: bool = False,
+        hidden: Sequence[int] = (128,),
+        activation: str = "silu",
+        dropout: float = 0.0,
+        n_members: int = 2,
+        calibrate: bool = True,
+        validation_fraction: float = 0.1,
+        max_steps: int | None = None,
+        batch_size: int = 128,
+        lr: float = 2e-3,
+        schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
+        patience: int | None = None,
+        weight_decay: float = 0.01,
+        average: float = 0.99,
+        clip_norm: float | None = 5.0,
+        time_budget: float | None = None,
+        kinds: Mapping[str, Any] | None = None,
+        keep_empty_features: bool = False,
+        random_state: Any = None,
+        device: str = "cpu",
+        verbose: bool = False,
+    ) -> None:
+        store(self, locals())
 
     # ---- fitting ------------------------------------------------------------------------
 

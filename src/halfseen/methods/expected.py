@@ -7,13 +7,11 @@ Struski (2020) propose for theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from halfseen.core.factor_mixture import FactorMixture
 from halfseen.errors import SettingError
@@ -22,6 +20,7 @@ from halfseen.estimators.card import MethodCard
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.expected_labelled import ExpectedLabelEstimator
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
+from halfseen.estimators.signature import adds_to
 from halfseen.methods import find_generator
 from halfseen.nn.expected_layer import ExpectedReLU
 
@@ -151,38 +150,12 @@ class ExpectedClassifier(IncompleteClassifier, _Expected):
         check_params=CHECK_PARAMS,
     )
 
+    @adds_to(ExpectedLabelEstimator)
     def __init__(
-        self,
-        *,
-        generator: str | Path | ConditionalImputer | None = None,
-        n_units: int = 128,
-        n_kept: int | None = 8,
-        head: str | nn.Module = "mlp",
-        n_bins: int = 0,
-        add_indicator: bool = False,
-        hidden: Sequence[int] = (128,),
-        activation: str = "silu",
-        dropout: float = 0.0,
-        n_members: int = 2,
-        class_weight: str | Mapping[Any, float] | None = None,
-        calibrate: bool = True,
-        validation_fraction: float = 0.1,
-        max_steps: int | None = None,
-        batch_size: int = 128,
-        lr: float = 2e-3,
-        schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
-        patience: int | None = None,
-        weight_decay: float = 0.01,
-        average: float = 0.99,
-        clip_norm: float | None = 5.0,
-        time_budget: float | None = None,
-        kinds: Mapping[str, Any] | None = None,
-        keep_empty_features: bool = False,
-        random_state: Any = None,
-        device: str = "cpu",
-        verbose: bool = False,
+        self, *, class_weight: str | Mapping[Any, float] | None = None, **shared: Any
     ) -> None:
-        store(self, locals())
+        super().__init__(**shared)
+        store(self, {"class_weight": class_weight})
 
 
 class ExpectedRegressor(IncompleteRegressor, _Expected):
@@ -229,38 +202,6 @@ verbose
         check_params=CHECK_PARAMS,
     )
 
-    def __init__(
-        self,
-        *,
-        generator: str | Path | ConditionalImputer | None = None,
-        n_units: int = 128,
-        n_kept: int | None = 8,
-        head: str | nn.Module = "mlp",
-        n_bins: int = 0,
-        add_indicator: bool = False,
-        hidden: Sequence[int] = (128,),
-        activation: str = "silu",
-        dropout: float = 0.0,
-        n_members: int = 2,
-        calibrate: bool = True,
-        validation_fraction: float = 0.1,
-        max_steps: int | None = None,
-        batch_size: int = 128,
-        lr: float = 2e-3,
-        schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
-        patience: int | None = None,
-        weight_decay: float = 0.01,
-        average: float = 0.99,
-        clip_norm: float | None = 5.0,
-        time_budget: float | None = None,
-        kinds: Mapping[str, Any] | None = None,
-        keep_empty_features: bool = False,
-        random_state: Any = None,
-        device: str = "cpu",
-        verbose: bool = False,
-    ) -> None:
-        store(self, locals())
-
 
 def expected_layer(
     density: ConditionalImputer, n_units: int, *, trainable: bool = False, seed: int = 0
@@ -295,7 +236,7 @@ def expected_layer(
     >>> from halfseen.methods.gmm import GMMDensity
     >>> X = np.array([[0.0, 0.1], [1.0, np.nan], [2.0, 1.9], [3.0, 3.1]] * 10)
     >>> layer = expected_layer(GMMDensity(n_components=1, random_state=0).fit(X), 8)
-    >>> network = nn.Sequential(layer, nn.Linear(8, 2))
+    >>> network = torch.nn.Sequential(layer, torch.nn.Linear(8, 2))
     >>> network(torch.tensor(X[:3], dtype=torch.float32)).shape
     torch.Size([3, 2])
     """
