@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from halfseen.core.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from halfseen.estimators.amputation import ampute
     from halfseen.methods import all_methods, load, method_by_name
@@ -86,7 +88,6 @@ __all__ = [
     "method_by_name",
 ]
 
-__version__ = "0.1.0"
 
 # Public names and where they live; loaded when asked for, so that importing is quick.
 _HOMES = {

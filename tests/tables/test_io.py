@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
+from halfseen.core import writing
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables import (
     TableCodec,
@@ -143,7 +144,7 @@ def test_failure_leaves_the_old_file(tmp_path, suffix, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(io.os, "fsync", fail)
+    monkeypatch.setattr(writing.os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_table(path, TABLE.slice(0, 1))
     assert path.read_bytes() == before

@@ -8,7 +8,7 @@ sums over seen cells are then products of the mask with tables of C numbers, or 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,6 +82,18 @@ class FactorMixture:
         )
         log_weights = torch.cat([part.log_weights for part in parts])
         return cls(log_weights - math.log(len(parts)), law)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its numbers by name, as files hold them."""
+        law = self.law
+        numbers = {"mean": law.mean, "factor": law.factor, "variance": law.variance}
+        return {"log_weights": self.log_weights, **numbers}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> FactorMixture:
+        """Inverse of :meth:`tensors`."""
+        law = LowRankNormal(tensors["mean"], tensors["factor"], tensors["variance"])
+        return cls(tensors["log_weights"], law)
 
     @property
     def n_components(self) -> int:

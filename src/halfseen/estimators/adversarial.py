@@ -135,9 +135,14 @@ class AdversarialImputer(BaseImputer):
         return int(np.clip(1500 * np.sqrt(n_rows / 1000), *self.step_range))
 
     def _play(
-        self, label: str, phases: list[Phase], monitor: Callable[[], Tensor] | None, steps: int
+        self,
+        label: str,
+        phases: list[Phase],
+        monitor: Callable[[], Tensor] | None,
+        steps: int,
+        dealer: Dealer,
     ) -> None:
-        """Train some phases, and add to the history."""
+        """Train some phases on what is dealt, and add to the history."""
         config = TrainConfig(
             max_steps=steps,
             schedule=self.schedule,  # type: ignore[arg-type]
@@ -148,7 +153,8 @@ class AdversarialImputer(BaseImputer):
         )
         name = f"{type(self).__name__}: {label}"
         with progress(name, self.verbose) as watcher:
-            history = train(self.game_.train(), phases, config, monitor, self.n_members, watcher)
+            sources, game = [dealer.deck], self.game_.train()
+            history = train(game, phases, config, monitor, self.n_members, watcher, sources)
         self.history_ += [{"stage": label, **row} for row in history.rows]
         self.stopped_ = history.stopped
         self.n_iter_ += history.rows[-1]["step"] if history.rows else 0

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from halfseen.core.spec import DataSpec
 from halfseen.errors import TrainingError
+from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.tables.choice import Codec, codec_for
 from halfseen.tables.codec import Encoded
 
@@ -123,7 +124,14 @@ class BaseImputer(TransformerMixin, TableEstimator):
     def _complete(self, values: np.ndarray) -> np.ndarray:
         """Completed values (n, p)."""
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = EVERY,
+    ) -> Self:
         """Learn from a table with holes.
 
         Parameters
@@ -134,6 +142,12 @@ class BaseImputer(TransformerMixin, TableEstimator):
             arrays with None in rows where the modality is absent.
         y : ignored
             For scikit-learn's pipelines.
+        checkpoint : str, Path or None, default=None
+            A folder in which long training keeps its state, and from which a fit of the same
+            data and settings that was killed goes on, to the same bits; needs a whole number as
+            ``random_state``. Remove it when you have what you want.
+        checkpoint_every : float, default=60
+            Seconds of work that may be lost.
 
         Returns
         -------
@@ -143,14 +157,21 @@ class BaseImputer(TransformerMixin, TableEstimator):
         ------
         ColumnError
             When a column cannot be used; the message names it and the remedy.
+        SettingError
+            When ``checkpoint`` holds another fit.
         """
+        with resuming(self, X, None, checkpoint, checkpoint_every):
+            self._fit_table(X)
+        return self
+
+    def _fit_table(self, X: Any) -> None:
+        """Read the table, and learn from its cells."""
         codec = codec_for(X).fit(X, self.kinds, self.keep_empty_features)
         encoded = codec.encode(X)
         values, self.missing_share_ = encoded.values, encoded.missing.mean(0)
         self.codec_ = codec
         self._set_features()
         self._fit_values(values[:, self._varying], self._spec)
-        return self
 
     def transform(self, X: Any) -> Any:
         """Complete a table: one answer per missing cell.

@@ -10,7 +10,6 @@ Yoon, Jordon and van der Schaar, "GAIN: Missing Data Imputation using Generative
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import torch
@@ -144,10 +143,10 @@ class CellGame(nn.Module):
     def phases(self, dealer: Dealer) -> list[Phase]:
         """One step of the critic, then one of the imputer on the same rows, masks and hints."""
         dealt: list[Turn] = []
-        depths = itertools.cycle(range(self.imputer.n_passes))
 
+        # The depth follows from the round, and so does what a resumed game does next.
         def critic() -> Losses:
-            dealt[:] = [self.deal(dealer, next(depths))]
+            dealt[:] = [self.deal(dealer, dealer.deck.n_dealt % self.imputer.n_passes)]
             return self.critic_losses(dealt[0], dealer.noise())
 
         def imputer() -> Losses:

@@ -14,6 +14,7 @@ from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.conditional import HiddenCells
 from halfseen.terms.conditional_gaussian import ConditionalGaussian
+from halfseen.training.deck import Deck
 from halfseen.training.hidden_cells import Hider
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
@@ -85,9 +86,9 @@ class ConditionalFit:
         n = len(useful)
         order = useful[torch.randperm(n, generator=self.generator, device=device)]
         n_held = min(round(self.validation_fraction * n), MOST_HELD) if n >= ENOUGH else 0
-        self.held, self.train_at = order[:n_held], order[n_held:]
-        self.order = self.train_at[:0]
-        self.calls, self.mse_calls = 0, round(self.mse_share * config.max_steps)
+        self.held = order[:n_held]
+        self.deck = Deck(order[n_held:], self.batch_size, self.generator)
+        self.mse_calls = round(self.mse_share * config.max_steps)
         phase = Phase(
             "model",
             list(self.model.parameters()),
@@ -98,7 +99,8 @@ class ConditionalFit:
         monitor = self._monitor if n_held else None
         if monitor is not None:
             self._hide_held()
-        history = train(self.model, [phase], config, monitor, self.model.n_members, watcher)
+        members, sources = self.model.n_members, [self.deck]
+        history = train(self.model, [phase], config, monitor, members, watcher, sources)
         self.model.eval()
         if self.calibrate and monitor is not None:
             self._calibrate()
@@ -113,14 +115,6 @@ class ConditionalFit:
         scores = self._held_scores(TEMPERATURES).mean(-1)
         self.model.temperature.fill_(TEMPERATURES[int(scores.argmax())])
 
-    def _next_index(self) -> Tensor:
-        size = min(self.batch_size, len(self.train_at))
-        if len(self.order) < size:
-            n, device = len(self.train_at), self.train_at.device
-            self.order = self.train_at[torch.randperm(n, generator=self.generator, device=device)]
-        index, self.order = self.order[:size], self.order[size:]
-        return index
-
     def _shown(self, s: Tensor, generator: torch.Generator) -> Tensor:
         """What each member is shown of rows, (M, B, p)."""
         everyone = s.expand(self.model.n_members, *s.shape).flatten(0, 1)
@@ -128,10 +122,9 @@ class ConditionalFit:
 
     def _loss(self) -> dict[str, Tensor]:
         """Minus the log-likelihood of hidden cells of a batch, summed over members."""
-        index = self._next_index()
+        index = self.deck.deal()
         shown = self._shown(self.rows.s[index], self.generator)
-        weight = self.mse_weight if self.calls < self.mse_calls else 0.0
-        self.calls += 1
+        weight = self.mse_weight if self.deck.n_dealt <= self.mse_calls else 0.0
         self.model.train()
         x, seen, shown = self._features(index, shown)
         noise = self._noise(len(index), self.generator)

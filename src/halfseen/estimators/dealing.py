@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from halfseen.core.noise import Noise
+from halfseen.training.deck import Deck
 
 __all__ = ["Dealer", "Held"]
 
@@ -33,19 +34,16 @@ class Dealer:
     batch_size: int
     n_members: int
     generator: torch.Generator
-    order: Tensor = field(init=False)
+    deck: Deck = field(init=False)
 
     def __post_init__(self) -> None:
-        self.batch_size = min(self.batch_size, len(self.masks))
-        self.order = torch.empty(0, dtype=torch.long, device=self.masks.device)
+        every = torch.arange(len(self.masks), device=self.masks.device)
+        self.deck = Deck(every, self.batch_size, self.generator)
+        self.batch_size = self.deck.batch_size
 
     def rows(self) -> tuple[Tensor, Tensor]:
         """The next rows (B, F) and their masks (B, U): permutations, one after the other."""
-        if len(self.order) < self.batch_size:
-            self.order = torch.randperm(
-                len(self.masks), generator=self.generator, device=self.masks.device
-            )
-        index, self.order = self.order[: self.batch_size], self.order[self.batch_size :]
+        index = self.deck.deal()
         # Several times faster than self.x[index].
         return self.x.index_select(0, index), self.masks.index_select(0, index)
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
+from halfseen.training.checkpoint import Kept, next_stage
 
 __all__ = ["TRACE", "EMPath", "FactorEM", "Moments", "Prior", "climb"]
 
@@ -167,10 +168,11 @@ class FactorEM:
 
 
 class EMPath(NamedTuple):
-    """How EM went: the objective per seen cell before each step."""
+    """How EM went: the objective per seen cell before each step, and how it ended."""
 
     objective: list[float]
     converged: bool
+    interrupted: bool = False
 
 
 def climb(
@@ -199,20 +201,35 @@ def climb(
     watch : callable
         Told of every step and of the objective before it.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        Is passed on.
+    Returns
+    -------
+    mixture : FactorMixture
+        After the last step; an interrupt ends the way where it stands.
+    path : EMPath
     """
     path: list[float] = []
-    for number in range(max_iter):
-        following, value = step(mixture)
+    converged = interrupted = done = False
+    stage = next_stage()
+    kept = stage.load()
+    if kept is not None:
+        device, dtype = mixture.log_weights.device, mixture.log_weights.dtype
+        mixture = FactorMixture.from_tensors(kept.tensors).to(device=device, dtype=dtype)
+        path, converged, done = kept.facts["path"], kept.facts["converged"], kept.done
+    while not done:
+        try:
+            following, value = step(mixture)
+        except KeyboardInterrupt:
+            stage.interrupted()
+            interrupted = True
+            break
         path.append(value / max(n_cells, 1.0))
-        watch(number + 1, path[-1])
-        if len(path) > 1 and path[-1] - path[-2] < tol:
-            return mixture, EMPath(path, True)
-        mixture = following
-    return mixture, EMPath(path, False)
+        watch(len(path), path[-1])
+        converged = len(path) > 1 and path[-1] - path[-2] < tol
+        mixture = mixture if converged else following
+        done = converged or len(path) >= max_iter
+        if done or stage.due():
+            stage.keep(Kept(mixture.tensors(), {"path": path, "converged": converged}, done))
+    return mixture, EMPath(path, converged, interrupted)
 
 
 def _moments(posterior: Posterior, x: Tensor, s: Tensor) -> Moments:

@@ -11,6 +11,7 @@ from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
 from halfseen.estimators.factor_em import Prior
+from halfseen.training.deck import Deck
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
 __all__ = ["FactorFit", "FactorModel"]
@@ -71,25 +72,17 @@ class FactorFit:
 
     def run(self, model: FactorModel, config: TrainConfig, watcher: Watcher) -> History:
         """Train; the last state stays."""
-        self.generator = new_generator(self.seed, 3, self.x.device)
-        self.order = torch.empty(0, dtype=torch.long, device=self.x.device)
+        device = self.x.device
+        rows = torch.arange(len(self.x), device=device)
+        deck = Deck(rows, self.batch_size, new_generator(self.seed, 3, device))
 
         def loss() -> dict[str, Tensor]:
-            at, mixture = self._rows(), model.mixture()
+            at, mixture = deck.deal(), model.mixture()
             likelihood = -mixture.log_prob(self.x[at], self.s[at]).mean()
             return {
                 "likelihood": likelihood,
                 "prior": -self.prior.log_density(mixture) / len(self.x),
             }
 
-        return train(
-            model, [Phase("mixture", list(model.parameters()), loss)], config, None, 1, watcher
-        )
-
-    def _rows(self) -> Tensor:
-        size = min(self.batch_size, len(self.x))
-        if len(self.order) < size:
-            n, device = len(self.x), self.x.device
-            self.order = torch.randperm(n, generator=self.generator, device=device)
-        at, self.order = self.order[:size], self.order[size:]
-        return at
+        phase = Phase("mixture", list(model.parameters()), loss)
+        return train(model, [phase], config, None, 1, watcher, [deck])

@@ -13,6 +13,7 @@ from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.evidence import Importance, Objective
 from halfseen.terms.latent import LatentModel
 from halfseen.training.binarize import binarized
+from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.monitors import held_out_bound, held_out_cells
@@ -76,13 +77,14 @@ class LatentFit:
     def run(self, config: TrainConfig, watcher: Watcher) -> History:
         """Train, and restore the best state."""
         self._hold_out()
-        self.calls, self.max_calls = 0, config.max_steps
+        self.max_calls = config.max_steps
         parameters = list(self.model.parameters())
         phase = Phase(
             "model", parameters, self._loss, betas=self.betas, weight_decay=self.weight_decay
         )
         monitor = self._monitor()
-        history = train(self.model, [phase], config, monitor, self.n_members, watcher)
+        sources = [self.deck]
+        history = train(self.model, [phase], config, monitor, self.n_members, watcher, sources)
         self.model.eval()
         if self.calibrate:
             self._calibrate()
@@ -129,18 +131,7 @@ class LatentFit:
             order = torch.randperm(n, generator=self.generator, device=device)
             held = round(share * n)
             self.held_rows, self.train_at = order[:held], order[held:]
-        self.order = self.train_at[:0]
-
-    def _next_index(self) -> Tensor:
-        """Rows of the next batch: permutations, one after the other."""
-        size = min(self.batch_size, len(self.train_at))
-        if len(self.order) < size:
-            perm = torch.randperm(
-                len(self.train_at), generator=self.generator, device=self.train_at.device
-            )
-            self.order = self.train_at[perm]
-        index, self.order = self.order[:size], self.order[size:]
-        return index
+        self.deck = Deck(self.train_at, self.batch_size, self.generator)
 
     def _masks(self, index: Tensor) -> Tensor:
         """Scored cells of some rows: (B, p), or (M, 1, B, p) where members differ."""
@@ -149,12 +140,11 @@ class LatentFit:
         return self.train_s[:, None, index]
 
     def _loss(self) -> dict[str, Tensor]:
-        index = self._next_index()
+        index, progress = self.deck.deal(), (self.deck.n_dealt - 1) / self.max_calls
         s = self._masks(index)
         shown = s * self.hide(self.rows.s[index], self.rows.s, self.generator)
         x = self.rows.x[index]
         batch = Batch(binarized(x, self.generator) if self.binarize else x, s, shown)
-        progress, self.calls = self.calls / self.max_calls, self.calls + 1
         self.model.train()
         losses = self.objective(self.model, batch, self._noise, progress)
         prior = self.log_prior(self.model).sum() / len(self.train_at)

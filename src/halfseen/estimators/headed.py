@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -72,9 +73,11 @@ class HeadEstimator(LabelEstimator):
 
     # ---- fitting ------------------------------------------------------------------------
 
-    def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
+    def _fit_target(
+        self, X: Any, y: Any, target: Target, checkpoint: str | Path | None, every: float
+    ) -> Self:
         self._check_training()
-        return super()._fit_target(X, y, target)
+        return super()._fit_target(X, y, target, checkpoint, every)
 
     def _check_training(self) -> None:
         """Settings that nothing else would refuse."""

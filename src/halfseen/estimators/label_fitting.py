@@ -20,8 +20,10 @@ from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw, LabelTerm
 from halfseen.terms.latent import LatentModel
 from halfseen.training.binarize import binarized
+from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+from halfseen.training.resuming import GlobalRandomness, Source
 
 __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
 
@@ -211,8 +213,9 @@ class LabelFit:
             weight_decay=self.weight_decay,
         )
         monitor = self._score if self.held is not None else None
+        sources: list[Source] = [self.deck, GlobalRandomness()]
         with own_randomness(self.seed):
-            history = train(module, [phase], config, monitor, self.n_members, watcher)
+            history = train(module, [phase], config, monitor, self.n_members, watcher, sources)
         module.eval()
         if self.calibrate and self.held is not None:
             self._calibrate()
@@ -231,19 +234,12 @@ class LabelFit:
             self.held = self.rows.take(order[:n_held][: min(MONITOR_ROWS, most)])
             order = order[n_held:]
         others = torch.nonzero(self.rows.labelled == 0)[:, 0]
-        self.train_at = torch.cat([order, others]) if self.unlabelled else order
-        self.order = self.train_at[:0]
+        train_at = torch.cat([order, others]) if self.unlabelled else order
+        self.deck = Deck(train_at, self.batch_size, self.generator)
 
     def _loss(self) -> dict[str, Tensor]:
         self.objective.module.train()
-        size = min(self.batch_size, len(self.train_at))
-        if len(self.order) < size:
-            perm = torch.randperm(
-                len(self.train_at), generator=self.generator, device=self.train_at.device
-            )
-            self.order = self.train_at[perm]
-        index, self.order = self.order[:size], self.order[size:]
-        return self.objective.losses(self.rows.take(index), self.generator)
+        return self.objective.losses(self.rows.take(self.deck.deal()), self.generator)
 
     def _look(self) -> Outlook:
         assert self.held is not None

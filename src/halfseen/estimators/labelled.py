@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from halfseen.core.noise import seed_from
 from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.base import TableEstimator
+from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 from halfseen.tables.blocks import count_rows
 from halfseen.tables.containers import holds_modalities
@@ -57,14 +59,17 @@ class LabelEstimator(TableEstimator):
         holes = np.isnan(values).any(0) if self.add_indicator else np.zeros(0, bool)
         self.indicated_ = [int(j) for j in np.flatnonzero(holes)]
 
-    def _fit_target(self, X: Any, y: Any, target: Target) -> Self:
+    def _fit_target(
+        self, X: Any, y: Any, target: Target, checkpoint: str | Path | None, every: float
+    ) -> Self:
         numbers = target.fit(y).encode(y)
         check_lengths(_n_rows(X), len(numbers))
         self.target_ = target
         name = getattr(y, "name", None)
         self.target_name_ = name if isinstance(name, str) else None
         self.seed_ = seed_from(self.random_state)
-        self._learn(X, numbers)
+        with resuming(self, X, numbers, checkpoint, every):
+            self._learn(X, numbers)
         return self
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -93,7 +98,14 @@ class IncompleteClassifier(ClassifierMixin, LabelEstimator):
     class_weight: Any
     target_: ClassTarget
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = EVERY,
+    ) -> Self:
         """Learn from a table with holes and its classes.
 
         Parameters
@@ -103,6 +115,12 @@ class IncompleteClassifier(ClassifierMixin, LabelEstimator):
         y : array-like of shape (n,)
             Classes of any type; rows where it is NaN or None are learned from as unlabelled,
             by methods that can.
+        checkpoint : str, Path or None, default=None
+            A folder in which long training keeps its state, and from which a fit of the same
+            data and settings that was killed goes on, to the same bits; needs a whole number as
+            ``random_state``. Remove it when you have what you want.
+        checkpoint_every : float, default=60
+            Seconds of work that may be lost.
 
         Returns
         -------
@@ -111,11 +129,13 @@ class IncompleteClassifier(ClassifierMixin, LabelEstimator):
         Raises
         ------
         SettingError
-            When there is no label at all, or not one per row.
+            When there is no label at all, or not one per row; when ``checkpoint`` holds another
+            fit.
         ColumnError
             When a column cannot be used; the message names it and the remedy.
         """
-        return self._fit_target(X, y, ClassTarget(self.class_weight))
+        target = ClassTarget(self.class_weight)
+        return self._fit_target(X, y, target, checkpoint, checkpoint_every)
 
     @property
     def classes_(self) -> np.ndarray:
@@ -157,7 +177,14 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
     target_class: ClassVar[type[Target]] = NumberTarget
     target_: NumberTarget
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = EVERY,
+    ) -> Self:
         """Learn from a table with holes and a number per row.
 
         Parameters
@@ -166,6 +193,12 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
             NaN or null is missing.
         y : array-like of shape (n,)
             Numbers; rows where it is NaN are learned from as unlabelled, by methods that can.
+        checkpoint : str, Path or None, default=None
+            A folder in which long training keeps its state, and from which a fit of the same
+            data and settings that was killed goes on, to the same bits; needs a whole number as
+            ``random_state``. Remove it when you have what you want.
+        checkpoint_every : float, default=60
+            Seconds of work that may be lost.
 
         Returns
         -------
@@ -174,11 +207,12 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
         Raises
         ------
         SettingError
-            When there is no number at all, or not one per row.
+            When there is no number at all, or not one per row; when ``checkpoint`` holds another
+            fit.
         ColumnError
             When a column cannot be used; the message names it and the remedy.
         """
-        return self._fit_target(X, y, NumberTarget())
+        return self._fit_target(X, y, NumberTarget(), checkpoint, checkpoint_every)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Mean of the predictive law.

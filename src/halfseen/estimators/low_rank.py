@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
+
+from halfseen.training.checkpoint import Kept, next_stage
 
 __all__ = [
     "STOPS",
@@ -106,10 +108,13 @@ class Path:
         The objective per seen cell after each sweep; it never rises.
     converged : bool
         Whether the last sweep lowered it by less than the tolerance.
+    interrupted : bool
+        Whether the user ended it.
     """
 
     objective: list[float]
     converged: bool
+    interrupted: bool = False
 
 
 def noise_level(s: Tensor) -> float:
@@ -185,15 +190,29 @@ def fit_low_rank(
     path : Path
     """
     model = replace(start, penalty=penalty)
-    objective: list[float] = []
-    for sweep in range(max_iter):
-        model, value = _sweep(model, x, s)
-        objective.append(value)
+    path, stage = Path([], converged=False), next_stage()
+    kept = stage.load()
+    if kept is not None:
+        offset, loadings = (kept.tensors[name].to(x.device) for name in ("offset", "loadings"))
+        model = replace(model, offset=offset, loadings=loadings)
+        path = Path(**kept.facts)
+    done = kept is not None and kept.done
+    while not done:
+        try:
+            model, value = _sweep(model, x, s)
+        except KeyboardInterrupt:
+            stage.interrupted()
+            return model, replace(path, interrupted=True)
+        before = path.objective[-1:]
+        converged = bool(before) and before[0] - value <= tol * before[0]
+        path = Path([*path.objective, value], converged)
         if watch is not None:
-            watch(sweep + 1)
-        if len(objective) > 1 and objective[-2] - value <= tol * objective[-2]:
-            return model, Path(objective, converged=True)
-    return model, Path(objective, converged=False)
+            watch(len(path.objective))
+        done = converged or len(path.objective) >= max_iter
+        if done or stage.due():
+            tensors = {"offset": model.offset, "loadings": model.loadings}
+            stage.keep(Kept(tensors, asdict(path), done))
+    return model, path
 
 
 def descend(
@@ -225,9 +244,12 @@ def descend(
         # A factor that a strong penalty has shrunk to zero would stay there.
         noise = random_start(x, s, rank, generator).loadings
         model = replace(model, loadings=model.loadings + 0.1 * noise)
-        model, _ = fit_low_rank(
+        model, path = fit_low_rank(
             x, s, model, ridge * level, max_iter=STOP_SWEEPS, tol=STOP_TOLERANCE
         )
+        if path.interrupted:
+            # There is no model yet that could be kept.
+            raise KeyboardInterrupt
         if ridge in ridges:
             yield model
 

@@ -237,12 +237,11 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         if joint:
             phases += game.imputation(dealer, joint=True)
         monitor = self._monitor("both" if joint else "rows", held)
-        self._play("joint" if joint else "rows", phases, monitor, steps)
+        self._play("joint" if joint else "rows", phases, monitor, steps, dealer)
         if self.imputer == "standalone":
             more = steps if self.imputer_steps is None else self.imputer_steps
-            self._play(
-                "imputer", game.imputation(dealer), self._monitor("completions", held), more
-            )
+            monitor = self._monitor("completions", held)
+            self._play("imputer", game.imputation(dealer), monitor, more, dealer)
 
     def _monitor(self, what: str, held: Held | None) -> Any:
         if held is None or self.monitor == "none":
@@ -295,7 +294,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         other.game_.to(other.device, torch.float32).requires_grad_(True)
         other.game_.units, other.n_iter_ = cells, 0
         steps = self.n_iter_ if max_steps is None else max_steps
-        other._play("adapt", other.game_.imputation(dealer, source), None, steps)
+        other._play("adapt", other.game_.imputation(dealer, source), None, steps, dealer)
         other.game_.units = other.mask_units_
         other.game_.requires_grad_(False).eval()
         return other

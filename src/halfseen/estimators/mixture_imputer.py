@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,12 +17,13 @@ from halfseen.core.factor_mixture import FactorMixture, LowRankMixture, Posterio
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import DataSpec
-from halfseen.errors import SettingError
+from halfseen.errors import SettingError, TrainingWarning
 from halfseen.estimators.base import store
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.factor_em import Prior, climb
 from halfseen.estimators.factor_start import feature_moments, start_mixture
 from halfseen.estimators.gaussian_choice import LADDER, Shape, choose_shape
+from halfseen.training.loop import INTERRUPTED
 from halfseen.training.progress import progress
 
 __all__ = ["MixtureImputer"]
@@ -160,13 +162,15 @@ class MixtureImputer(ConditionalImputer):
         if self.shape_.n_components == 1:
             n_starts = 1
         self.converged_ = True
+        self.stopped_ = "steps"
+        parts: list[FactorMixture] = []
         with progress(type(self).__name__, self.verbose) as watcher:
-            parts = [
-                self._fitted(
-                    x, s, self.shape_, part, lambda step: watcher(step, self.max_iter, {})
-                )
-                for part in range(n_starts)
-            ]
+
+            def watch(step: int) -> None:
+                watcher(step, self.max_iter, {})
+
+            while len(parts) < n_starts and self.stopped_ != "interrupted":
+                parts.append(self._fitted(x, s, self.shape_, len(parts), watch))
         mixture = FactorMixture.join(parts)
         law = mixture.law
         law = LowRankNormal(law.mean + center, law.factor, law.variance)
@@ -190,6 +194,12 @@ class MixtureImputer(ConditionalImputer):
             tol=self.tol,
             watch=lambda step, value: None if watch is None else watch(step),
         )
+        if path.interrupted:
+            if watch is None or not path.objective:
+                # Nothing is fitted yet that could be kept.
+                raise KeyboardInterrupt
+            self.stopped_ = "interrupted"
+            warnings.warn(INTERRUPTED, TrainingWarning, stacklevel=2)
         if watch is not None:
             self.history_ += [
                 {"start": part, "step": step, "objective": value}
@@ -278,13 +288,7 @@ class MixtureImputer(ConditionalImputer):
             return facts, tensors
         facts |= {"shape": list(self.shape_), "choice": self.choice_}
         facts |= {"converged": self.converged_, "temperature": self.temperature_}
-        law = self.model_.law
-        return facts, {
-            "log_weights": self.model_.log_weights,
-            "mean": law.mean,
-            "factor": law.factor,
-            "variance": law.variance,
-        }
+        return facts, self.model_.tensors()
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
@@ -292,6 +296,5 @@ class MixtureImputer(ConditionalImputer):
             return
         self.shape_, self.choice_ = Shape(*facts["shape"]), facts["choice"]
         self.converged_, self.temperature_ = facts["converged"], facts["temperature"]
-        law = LowRankNormal(tensors["mean"], tensors["factor"], tensors["variance"])
-        model = FactorMixture(tensors["log_weights"], law)
+        model = FactorMixture.from_tensors(tensors)
         self.model_ = model.to(device=self.device, dtype=self._dtype)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.noise import new_generator
 from halfseen.terms.tree_model import TreeModel
+from halfseen.training.deck import Deck
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
 __all__ = ["CHUNK_FLOATS", "TreeFit", "row_parts"]
@@ -62,14 +63,14 @@ class TreeFit:
     def run(self, config: TrainConfig, watcher: Watcher) -> History:
         """Train, and restore the best state."""
         n, device = len(self.rows), self.rows.x.device
-        self.generator = new_generator(self.seed, 3, device)
-        order = torch.randperm(n, generator=self.generator, device=device)
+        generator = new_generator(self.seed, 3, device)
+        order = torch.randperm(n, generator=generator, device=device)
         n_held = round(self.validation_fraction * n) if n >= ENOUGH else 0
-        self.held, self.train_at = order[:n_held][:MONITOR_ROWS], order[n_held:]
-        self.order = self.train_at[:0]
+        self.held = order[:n_held][:MONITOR_ROWS]
+        self.deck = Deck(order[n_held:], self.batch_size, generator)
         phase = Phase("model", self._parameters(), self._loss, betas=(0.9, self.beta2))
         monitor = self._monitor if n_held else None
-        return train(self.model, [phase], config, monitor, self.n_members, watcher)
+        return train(self.model, [phase], config, monitor, self.n_members, watcher, [self.deck])
 
     def _parameters(self) -> list[nn.Parameter]:
         learns = self.model if self.train_components else self.model.tree
@@ -77,12 +78,7 @@ class TreeFit:
 
     def _loss(self) -> dict[str, Tensor]:
         """Minus the mean log-likelihood of a batch, summed over members."""
-        size = min(self.batch_size, len(self.train_at))
-        if len(self.order) < size:
-            n, device = len(self.train_at), self.train_at.device
-            self.order = self.train_at[torch.randperm(n, generator=self.generator, device=device)]
-        index, self.order = self.order[:size], self.order[size:]
-        return {"likelihood": -self.model(self.rows.take(index)).mean(-1).sum()}
+        return {"likelihood": -self.model(self.rows.take(self.deck.deal())).mean(-1).sum()}
 
     @torch.no_grad()
     def _monitor(self) -> Tensor:

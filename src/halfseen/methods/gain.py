@@ -283,7 +283,8 @@ class GAINImputer(AdversarialImputer):
             def monitor() -> Tensor:
                 return -game.held_error(held, self.n_members, self.seed_)
 
-        self._play("cells", game.phases(dealer), monitor, self._steps(len(dealer.masks)))
+        steps = self._steps(len(dealer.masks))
+        self._play("cells", game.phases(dealer), monitor, steps, dealer)
 
     def _completer(self) -> CellImputer:
         return self.game_.imputer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ from halfseen.core.features import Features
 from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import DataSpec
 from halfseen.core.units import Units
-from halfseen.errors import SettingError
+from halfseen.errors import SettingError, TrainingWarning
 from halfseen.estimators.base import BaseImputer, store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.low_rank import LowRank, descend, fit_low_rank, noise_level
@@ -25,6 +26,7 @@ from halfseen.estimators.low_rank_choice import (
     hold_out,
 )
 from halfseen.estimators.ranges import seen_range
+from halfseen.training.loop import INTERRUPTED
 from halfseen.training.progress import progress
 
 __all__ = ["MatrixFactorizationImputer"]
@@ -208,6 +210,8 @@ class MatrixFactorizationImputer(BaseImputer):
                 tol=self.tol,
                 watch=lambda sweep: watcher(sweep, self.max_iter, {}),
             )
+        if path.interrupted:
+            warnings.warn(INTERRUPTED, TrainingWarning, stacklevel=2)
         self.objective_ = path.objective
         self.n_iter_ = len(path.objective)
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +13,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as parquet
 
+from halfseen.core.writing import replacing
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
 
@@ -105,7 +102,7 @@ def write_table(
     if as_text and text is not None and missing is not None:
         arrow = completed_text(arrow, text, np.asarray(missing, dtype=bool))
     delimiter = delimiter or ("\t" if suffix.startswith(".tsv") else ",")
-    with _atomic(path) as sink:
+    with replacing(path) as sink:
         _writer(suffix, delimiter)(arrow, sink)
 
 
@@ -227,23 +224,6 @@ def _write_zipped(table: pa.Table, sink: IO[bytes], delimiter: str) -> None:
     # Without name and time the same table makes the same bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as zipped:
         write_csv(table, zipped, delimiter)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[IO[bytes]]:
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def _draw_name(names: Sequence[Any]) -> str:

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from halfseen.errors import UnseenCategoryWarning
+from halfseen.testing.killed import fits_after_kills, same_state
 from halfseen.testing.parts import fresh, global_state, needs_setting, needs_verb
 from halfseen.testing.processes import fresh_answer, memory_growth
 from halfseen.testing.tables import as_floats, same_bits, some_frame, some_table
@@ -317,6 +318,20 @@ def check_saved_answers_are_equal(estimator: Any) -> None:
     assert same_bits(answer, fitted.transform(X)), "The loaded estimator answers otherwise."
 
 
+def check_killed_fit_goes_on(estimator: Any) -> None:
+    """A fit that was killed goes on from its checkpoint, and ends with the same bits."""
+    X = some_table()
+    plain = fresh(estimator).fit(X)
+    needs_setting(estimator, "random_state")
+
+    def fit(folder: Path) -> Any:
+        return fresh(estimator).fit(X, checkpoint=folder, checkpoint_every=0)
+
+    for place, fitted in fits_after_kills(fit):
+        assert same_state(plain, fitted), f"Another model after a fit that was {place}."
+        assert same_bits(plain.transform(X), fitted.transform(X)), f"Other answers: {place}."
+
+
 def check_memory_does_not_grow(estimator: Any) -> None:
     """Peak memory does not grow with the number of importance samples."""
     needs_setting(estimator, "n_importance_predict")
@@ -352,6 +367,7 @@ CHECKS: tuple[Check, ...] = (
     check_default_dtype_does_not_matter,
     check_samples,
     check_saved_answers_are_equal,
+    check_killed_fit_goes_on,
     check_memory_does_not_grow,
 )
 

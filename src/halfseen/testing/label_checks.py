@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from sklearn.base import is_classifier
 
+from halfseen.testing.killed import fits_after_kills, same_state
 from halfseen.testing.parts import fresh, global_state, needs_setting, needs_verb
 from halfseen.testing.processes import fresh_answer, memory_growth
 from halfseen.testing.tables import same_bits, some_frame, some_labels, some_table
@@ -304,6 +305,20 @@ def check_saved_labels_are_equal(estimator: Any) -> None:
     assert same_bits(answer, _answer(fitted, X)), "The loaded estimator answers otherwise."
 
 
+def check_killed_label_fit_goes_on(estimator: Any) -> None:
+    """A fit that was killed goes on from its checkpoint, and ends with the same bits."""
+    X = some_table()
+    plain = _brief(estimator).fit(X, _labels(estimator, X))
+
+    def fit(folder: Path) -> Any:
+        fitted = _brief(estimator)
+        return fitted.fit(X, _labels(estimator, X), checkpoint=folder, checkpoint_every=0)
+
+    for place, fitted in fits_after_kills(fit):
+        assert same_state(plain, fitted), f"Another model after a fit that was {place}."
+        assert same_bits(_answer(plain, X), _answer(fitted, X)), f"Other answers: {place}."
+
+
 def check_label_memory_does_not_grow(estimator: Any) -> None:
     """Peak memory does not grow with the number of importance samples."""
     needs_setting(estimator, "n_importance_predict")
@@ -337,6 +352,7 @@ LABEL_CHECKS: tuple[Check, ...] = (
     check_label_default_dtype_does_not_matter,
     check_scikit_learn_tools,
     check_saved_labels_are_equal,
+    check_killed_label_fit_goes_on,
     check_label_memory_does_not_grow,
 )
 

@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.errors import TrainingError, TrainingWarning
+from halfseen.training.checkpoint import Stage, next_stage
+from halfseen.training.resuming import Source, outcome, put_back, snapshot
 from halfseen.training.state import BestState, MovingAverage
 
-__all__ = ["History", "Phase", "TrainConfig", "Watcher", "train"]
+__all__ = ["INTERRUPTED", "History", "Phase", "Run", "TrainConfig", "Watcher", "train"]
 
 Losses = dict[str, Tensor]
+INTERRUPTED = "Training was interrupted; the best state so far is kept."
 
 
 @dataclass
@@ -151,6 +154,7 @@ def train(
     monitor: Callable[[], Tensor] | None = None,
     n_members: int = 1,
     watcher: Watcher = _quiet,
+    sources: Sequence[Source] = (),
 ) -> History:
     """Run the phases until the steps, the patience or the time are used up.
 
@@ -169,19 +173,27 @@ def train(
         Size of the leading axis of member parameters.
     watcher : callable
         Told of every check.
+    sources : sequence of Source
+        What losses draw from: their states are kept where a fit keeps a checkpoint.
 
     Raises
     ------
     TrainingError
         When losses stay non-finite after ``max_recoveries`` returns to a good state.
     """
-    run = _Run(module, list(phases), config, monitor, n_members)
+    run, stage = Run(module, list(phases), config, monitor, n_members, sources), next_stage()
+    kept = stage.load()
+    if kept is not None:
+        put_back(run, kept)
+        if kept.done:
+            return run.history
     try:
-        run.go(watcher)
+        run.go(watcher, stage)
     except KeyboardInterrupt:
         run.history.stopped = "interrupted"
+        stage.interrupted()
         warnings.warn(
-            "Training was interrupted; the best state so far is kept.",
+            INTERRUPTED,
             TrainingWarning,
             stacklevel=2,
         )
@@ -191,10 +203,11 @@ def train(
         run.average.restore()
     if config.restore_best and monitor is not None:
         run.best.restore()
+    stage.keep(outcome(run))
     return run.history
 
 
-class _Run:
+class Run:
     """State of one call of :func:`train`."""
 
     def __init__(
@@ -204,7 +217,9 @@ class _Run:
         config: TrainConfig,
         monitor: Callable[[], Tensor] | None,
         n_members: int,
+        sources: Sequence[Source] = (),
     ) -> None:
+        self.module, self.sources = module, sources
         self.phases, self.config, self.monitor = phases, config, monitor
         self.learned = [(p, p.requires_grad) for p in module.parameters()]
         self.history = History()
@@ -214,9 +229,14 @@ class _Run:
         self.slowdown = 1.0
         self.sums: dict[tuple[str, str], Tensor] = {}
         self.count = 0
+        # Where a resumed run begins: steps, and the seconds that they took.
+        self.step_at, self.seconds = 0, 0.0
         self.restart_optimizers()
+        # The state before any step is the first to fall back on.
+        self.good.keep()
 
     def restart_optimizers(self) -> None:
+        """Forget the moments of all gradients."""
         self.optimizers = [
             torch.optim.AdamW(
                 phase.parameters,
@@ -228,22 +248,21 @@ class _Run:
             for phase in self.phases
         ]
 
-    def go(self, watcher: Watcher) -> None:
-        start = time.perf_counter()
+    def go(self, watcher: Watcher, stage: Stage) -> None:
+        """All steps, or those that are left."""
+        start = time.perf_counter() - self.seconds
         total = self.config.max_steps
-        # The state before any step is the first to fall back on.
-        self.good.keep()
-        for step in range(total):
+        for step in range(self.step_at, total):
             self.round(step)
             last = step == total - 1
-            if (step + 1) % self.config.check_every and not last:
-                continue
-            if not self.survive(step):
-                continue
-            row = self.check(step, time.perf_counter() - start)
-            watcher(step + 1, total, row)
-            if self.should_stop(row):
-                return
+            checks = last or (step + 1) % self.config.check_every == 0
+            if checks and self.survive(step):
+                row = self.check(step, time.perf_counter() - start)
+                watcher(step + 1, total, row)
+                if self.should_stop(row):
+                    return
+            if stage.due():
+                stage.keep(snapshot(self, step + 1, time.perf_counter() - start))
 
     def round(self, step: int) -> None:
         """One round over the phases."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 import torch
@@ -78,6 +78,26 @@ class BestState:
         self.stale = 0 if improved else self.stale + 1
         return improved
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """The copies and their scores."""
+        if self.copies is None:
+            return {}
+        state = {f"copy.{i}": copy for i, copy in enumerate(self.copies)}
+        state["mean"] = torch.tensor(self.mean, dtype=torch.float64)
+        state["stale"] = torch.tensor(self.stale)
+        return state if self.scores is None else state | {"scores": self.scores}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        if not state:
+            return
+        self.keep()
+        assert self.copies is not None
+        for i, copy in enumerate(self.copies):
+            copy.copy_(state[f"copy.{i}"])
+        self.mean, self.stale = float(state["mean"]), int(state["stale"])
+        self.scores = state["scores"].to(self.copies[0].device) if "scores" in state else None
+
     def is_finite(self) -> bool:
         """Whether the module's parameters are all finite now."""
         return all(bool(torch.isfinite(p).all()) for p in self.module.parameters())
@@ -137,6 +157,17 @@ class MovingAverage:
         decay = min(self.decay, self.steps / (9 + self.steps))
         current = [p.detach() for p in self.parameters]
         torch._foreach_lerp_(self.averages, current, 1 - decay)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averages, and of how many steps they are."""
+        state = {f"average.{i}": average for i, average in enumerate(self.averages)}
+        return state | {"steps": torch.tensor(self.steps)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Inverse of :meth:`state_dict`."""
+        for i, average in enumerate(self.averages):
+            average.copy_(state[f"average.{i}"])
+        self.steps = int(state["steps"])
 
     @torch.no_grad()
     def restore(self) -> None:
