@@ -13,6 +13,7 @@ __all__ = [
     "HalfseenWarning",
     "MissingDependencyError",
     "SettingError",
+    "TableError",
     "TrainingError",
     "TrainingWarning",
     "UnseenCategoryWarning",
@@ -29,6 +30,10 @@ class SettingError(HalfseenError, ValueError):
 
 class ColumnError(HalfseenError, ValueError):
     """A column of a table cannot be used as it is; the message names it and the remedy."""
+
+
+class TableError(HalfseenError, ValueError):
+    """Something is no table, or a table without rows or columns; the message says what to pass."""
 
 
 class FileFormatError(HalfseenError, ValueError):

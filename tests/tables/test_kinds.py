@@ -117,7 +117,7 @@ def test_column_is_refused_with_a_remedy_and_still_described(make, case):
         (pd.Series([1, "a"], dtype=object), "mixed"),
         (pd.Series([1j, 2j]), "other"),
         (pd.Series([{"a": 1}, None]), "other"),
-        (pd.Series(pd.arrays.SparseArray([0.0, 1.0])), "other"),
+        (pd.Series(pd.arrays.SparseArray([0.0, 1.0])), "sparse"),
         (pd.Series(pd.interval_range(0, 2)), "other"),
     ],
 )

@@ -10,11 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from halfseen.errors import TableError
 from halfseen.tables.blocks import BlockCodec
+from halfseen.tables.strangers import to_array
 from halfseen.tables.text import TextCodec
 from halfseen.tables.text_containers import replace_texts
 
 __all__ = ["blank", "blank_modalities", "split_mask"]
+
+#: Whole numbers up to here are float64s.
+LARGEST_WHOLE = 2**53
 
 
 def blank(table: Any, holes: np.ndarray) -> Any:
@@ -41,7 +46,7 @@ def blank(table: Any, holes: np.ndarray) -> Any:
         return _blank_polars(table, holes, places)
     if nwd.is_pyarrow_table(table):
         return _blank_arrow(table, holes, places)
-    return _blank_array(table, holes)
+    return _blank_tensor(table, holes) if isinstance(table, Tensor) else _blank_array(table, holes)
 
 
 def blank_modalities(
@@ -91,8 +96,7 @@ def split_mask(codec: BlockCodec, mask: np.ndarray) -> dict[str, np.ndarray]:
 
 def _blank_pictures(pictures: Any, holes: np.ndarray) -> Any:
     if isinstance(pictures, Tensor):
-        where = torch.from_numpy(holes).to(pictures.device)
-        return pictures.detach().masked_fill(where, torch.nan)
+        return _blank_tensor(pictures, holes)
     out = np.array(pictures, copy=True)
     out[holes] = np.nan
     return out
@@ -101,19 +105,29 @@ def _blank_pictures(pictures: Any, holes: np.ndarray) -> Any:
 def _blank_pandas(table: Any, holes: np.ndarray, places: list[int]) -> Any:
     import pandas as pd
 
-    from halfseen.tables.pandas_frames import nullable
-
     out = table.copy()
     for place in places:
-        column = out.iloc[:, place]
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
-            column = column.astype(nullable(column.dtype.name))
-        cells = column.array.copy()
-        own = not isinstance(cells.dtype, np.dtype)
-        cells[holes[:, place]] = getattr(cells.dtype, "na_value", np.nan) if own else np.nan
+        cells = _blank_series(out.iloc[:, place], holes[:, place])
         # With the type said, as pandas 3 would make text of an array of objects.
         out.isetitem(place, pd.Series(cells, index=out.index, dtype=cells.dtype))
     return out
+
+
+def _blank_series(column: Any, holes: np.ndarray) -> Any:
+    """Cells of a pandas column, missing where ``holes``."""
+    import pandas as pd
+
+    from halfseen.tables.pandas_frames import chunks, nullable
+
+    if isinstance(column.dtype, pd.ArrowDtype):
+        # Of dictionaries pandas would lose the holes that are there already.
+        return pd.arrays.ArrowExtensionArray(_blank_column(chunks(column), holes))
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+        column = column.astype(nullable(column.dtype.name))
+    cells = column.array.copy()
+    own = not isinstance(cells.dtype, np.dtype)
+    cells[holes] = getattr(cells.dtype, "na_value", np.nan) if own else np.nan
+    return cells
 
 
 def _blank_polars(table: Any, holes: np.ndarray, places: list[int]) -> Any:
@@ -129,21 +143,46 @@ def _blank_polars(table: Any, holes: np.ndarray, places: list[int]) -> Any:
 def _blank_arrow(table: Any, holes: np.ndarray, places: list[int]) -> Any:
     import pyarrow as pa
 
-    rows = np.arange(len(holes))
+    columns, fields = table.columns, list(table.schema)
     for place in places:
-        # Taking a null index gives a null, in columns of any type.
-        column = table.column(place).take(pa.array(rows, mask=holes[:, place]))
-        field = table.schema.field(place).with_nullable(True)
-        table = table.set_column(place, field, column)
-    return table
+        columns[place] = _blank_column(columns[place], holes[:, place])
+        fields[place] = fields[place].with_nullable(True)
+    return pa.table(columns, schema=pa.schema(fields, table.schema.metadata))
+
+
+def _blank_column(column: Any, holes: np.ndarray) -> Any:
+    """An Arrow column with null where ``holes``."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(column.type):
+        # Hardly anything is done with views in Arrow yet.
+        pairs = zip(column.to_pylist(), holes.tolist(), strict=True)
+        cells = [None if hole else cell for cell, hole in pairs]
+        return pa.chunked_array([pa.array(cells, type=column.type)])
+    # Taking a null index gives a null, in columns of any other type.
+    return column.take(pa.array(np.arange(len(holes)), mask=holes))
 
 
 def _blank_array(table: Any, holes: np.ndarray) -> np.ndarray:
-    from halfseen.tables.arrays import as_array
-
-    array = as_array(table)
+    array = to_array(table)
     kind = array.dtype.kind
-    wide = {"i": np.float64, "u": np.float64, "b": np.float64, "U": object}.get(kind, array.dtype)
-    out = array.astype(wide)
+    exact = kind not in "iu" or max(int(array.max()), -int(array.min())) <= LARGEST_WHOLE
+    wide = np.float64 if exact else object
+    out = array.astype(
+        {"i": wide, "u": wide, "b": wide, "U": object, "T": object}.get(kind, array.dtype)
+    )
     out[holes] = np.nan
     return out
+
+
+def _blank_tensor(tensor: Tensor, holes: np.ndarray) -> Tensor:
+    plain = tensor.detach()
+    if not plain.is_floating_point():
+        whole = plain.to(torch.float64)
+        if not torch.equal(whole.to(plain.dtype), plain):
+            raise TableError(
+                f"Got a tensor of {plain.dtype} beyond 2**53. Expected integers that float64 "
+                "holds, as integers have no NaN: pass a DataFrame."
+            )
+        plain = whole
+    return plain.masked_fill(torch.from_numpy(holes).to(plain.device), torch.nan)

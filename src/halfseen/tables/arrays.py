@@ -6,47 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from halfseen.tables.containers import Container, Fill
-from halfseen.tables.raw import Raw, Tag, round_clip
+from halfseen.tables.raw import Raw, Tag, round_clip, to_floats
 
-__all__ = ["Array", "as_array"]
-
-_RESHAPE = (
-    "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
-    "or array.reshape(1, -1) if it contains a single sample."
-)
-
-
-def as_array(table: Any) -> np.ndarray:
-    """Make a two-dimensional array of an array-like, without copying one.
-
-    Lists that mix text and numbers become arrays of objects, so that numbers stay numbers.
-    """
-    if sparse.issparse(table):
-        raise TypeError(
-            "Sparse data was passed for X, but dense data is required. "
-            "Use '.toarray()' to convert to a dense numpy array."
-        )
-    if isinstance(table, np.ma.MaskedArray):
-        raise TypeError(
-            "Got a masked array. Expected NaN in missing cells: pass array.filled(np.nan)."
-        )
-    array = np.asarray(table)
-    if array.dtype.kind == "U" and not isinstance(table, np.ndarray):
-        array = np.asarray(table, dtype=object)
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported\n{array}\n")
-    if array.ndim == 0:
-        raise ValueError(
-            f"Expected 2D array, got scalar array instead:\narray={array}.\n{_RESHAPE}"
-        )
-    if array.ndim == 1:
-        raise ValueError(f"Expected 2D array, got 1D array instead:\narray={array}.\n{_RESHAPE}")
-    if array.ndim > 2:
-        raise ValueError(f"Found array with dim {array.ndim}. Expected <= 2.")
-    return array
+__all__ = ["Array", "as_objects"]
 
 
 class Array(Container):
@@ -80,8 +44,11 @@ class Array(Container):
 
     def record(self) -> dict[str, Any]:
         """Type of the numbers, and how many columns there are."""
-        record = {"container": "array", "dtype": self.table.dtype.str, "n_columns": self.shape[1]}
-        if self.table.dtype.kind == "O":
+        kind = self.table.dtype.kind
+        # NumPy says "|T16" of text of variable width, which it does not understand itself.
+        dtype = kind if kind == "T" else self.table.dtype.str
+        record = {"container": "array", "dtype": dtype, "n_columns": self.shape[1]}
+        if kind == "O":
             whole = [j for j in range(self.shape[1]) if self.raw(j).tag == "integer"]
             return record | {"whole": whole}
         return record
@@ -91,7 +58,7 @@ class Array(Container):
         """An array of NaN, of floats where integers were, or of None where text was."""
         dtype = np.dtype(record["dtype"])
         shape = n, record["n_columns"]
-        if dtype.kind in "UO":
+        if dtype.kind in "UTO":
             return np.full(shape, None, dtype=object)
         return np.full(shape, np.nan, dtype=dtype if dtype.kind == "f" else np.float64)
 
@@ -108,7 +75,7 @@ class Array(Container):
             return table
         if dtype.kind in "iu":
             return round_clip(table, dtype)
-        return table.astype(bool if dtype.kind == "b" else str)
+        return table.astype({"b": bool, "T": dtype}.get(dtype.kind, str))
 
     def replace(self, fills: dict[int, Fill]) -> np.ndarray:
         """Copy of the array in which some cells are replaced."""
@@ -133,8 +100,8 @@ def _read(name: str, cells: np.ndarray) -> Raw:
     if kind in "iuf":
         tag: Tag = "float" if kind == "f" else "integer"
         return Raw.of_numbers(name, dtype, tag, cells.astype(np.float64))
-    if kind == "O":
-        return Raw.of_objects(name, dtype, cells)
+    if kind in "OT":
+        return Raw.of_objects(name, dtype, cells.astype(object))
     if kind == "U":
         labels, codes = np.unique(cells, return_inverse=True)
         return Raw.of_labels(name, dtype, codes, labels.tolist())
@@ -142,10 +109,10 @@ def _read(name: str, cells: np.ndarray) -> Raw:
     return Raw.unusable(name, dtype, "date" if kind in "mM" else "other", missing, dtype)
 
 
-def _cast(fill: Fill, dtype: np.dtype, raw: Raw) -> np.ndarray:
-    if dtype.kind != "O":
-        return fill.numbers.astype(dtype)
-    return as_objects(fill, raw)
+def _cast(fill: Fill, dtype: np.dtype, raw: Raw) -> Any:
+    if dtype.kind == "O":
+        return as_objects(fill, raw)
+    return fill.texts if dtype.kind == "T" else to_floats(fill.numbers, dtype)
 
 
 def as_objects(fill: Fill, raw: Raw) -> np.ndarray:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from halfseen.tables.containers import Container, Fill
-from halfseen.tables.raw import Raw, plain, round_clip, to_decimals
+from halfseen.tables.raw import Raw, plain, round_clip, to_decimals, to_floats
 
 __all__ = ["ArrowTable", "fill_arrow", "nulls", "read_arrow", "record_type"]
 
@@ -31,7 +31,7 @@ class ArrowTable(Container):
 
     def raw(self, place: int) -> Raw:
         """Read one column."""
-        return read_arrow(self.table.column_names[place], self.table.column(place))
+        return read_arrow(self.table.field(place).name, self.table.column(place))
 
     def record(self) -> dict[str, Any]:
         """Names and types of the columns."""
@@ -50,12 +50,11 @@ class ArrowTable(Container):
 
     def replace(self, fills: dict[int, Fill]) -> pa.Table:
         """Copy of the table in which some cells are replaced."""
-        out = self.table
+        columns, fields = self.table.columns, list(self.table.schema)
         for place, fill in fills.items():
-            column = fill_arrow(out.column(place), fill)
-            field = out.schema.field(place).with_type(column.type)
-            out = out.set_column(place, field, column)
-        return out
+            columns[place] = fill_arrow(columns[place], fill)
+            fields[place] = fields[place].with_type(columns[place].type)
+        return pa.table(columns, schema=pa.schema(fields, self.table.schema.metadata))
 
 
 def record_type(column: pa.ChunkedArray) -> dict[str, Any]:
@@ -186,7 +185,7 @@ def _values(fill: Fill, kind: pa.DataType) -> pa.Array:
     if pt.is_decimal(kind):
         return pa.array(to_decimals(fill.numbers, kind.precision, kind.scale), type=kind)
     if pt.is_floating(kind):
-        return pa.array(fill.numbers.astype(kind.to_pandas_dtype()), type=kind)
+        return pa.array(to_floats(fill.numbers, np.dtype(kind.to_pandas_dtype())), type=kind)
     return pa.array(fill.texts, type=kind)
 
 

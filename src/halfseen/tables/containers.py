@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ import narwhals.dependencies as nwd
 import numpy as np
 from scipy import sparse
 
-from halfseen.errors import ColumnError, SettingError
+from halfseen.errors import ColumnError, SettingError, TableError
 from halfseen.tables.raw import Level, Raw
+from halfseen.tables.strangers import refuse_array, refuse_stranger, to_array
 
 __all__ = [
     "CellTypeError",
@@ -23,6 +25,7 @@ __all__ = [
     "blank_table",
     "exact_table",
     "holds_modalities",
+    "is_tensor",
     "open_table",
     "refuse_lazy",
 ]
@@ -173,6 +176,7 @@ _CLASSES = {
     "polars": ("polars_frames", "PolarsFrame"),
     "arrow": ("arrow_tables", "ArrowTable"),
     "array": ("arrays", "Array"),
+    "tensor": ("tensors", "TensorTable"),
 }
 
 
@@ -194,28 +198,38 @@ def _wrap(table: Any) -> Container:
         return _class("polars")(table)
     if nwd.is_pyarrow_table(table):
         return _class("arrow")(table)
-    from halfseen.tables.arrays import as_array
+    refuse_stranger(table)
+    if is_tensor(table):
+        return _class("tensor")(table)
+    array = to_array(table)
+    refuse_array(array, table)
+    return _class("array")(array)
 
-    return _class("array")(as_array(table))
+
+def is_tensor(table: Any) -> bool:
+    """Whether this is a tensor of torch, which is imported by nobody but its users."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(table, torch.Tensor)
 
 
 def refuse_lazy(table: Any) -> None:
     """Say how a table that is not in memory is loaded."""
+    if nwd.is_narwhals_dataframe(table) or nwd.is_narwhals_lazyframe(table):
+        raise SettingError("Got a narwhals frame. Expected a native one: pass table.to_native().")
     lazy = (nwd.is_polars_lazyframe, nwd.is_dask_dataframe, nwd.is_duckdb_relation)
     if any(is_lazy(table) for is_lazy in lazy):
         raise SettingError(
             f"Got a lazy table ({type(table).__name__}). Expected one that is in memory: "
             "pass table.collect() (dask: compute(), duckdb: arrow())."
         )
-    if nwd.is_narwhals_dataframe(table) or nwd.is_narwhals_lazyframe(table):
-        raise SettingError("Got a narwhals frame. Expected a native one: pass table.to_native().")
 
 
 def _check_shape(shape: tuple[int, int]) -> None:
     for size, what in zip(shape, ("sample", "feature"), strict=True):
         if size == 0:
-            raise ValueError(
-                f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is required."
+            raise TableError(
+                f"Found array with 0 {what}(s) (shape={shape}) while a minimum of 1 is required. "
+                "Pass a table with at least one row and one column."
             )
 
 

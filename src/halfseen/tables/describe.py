@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ class ColumnSummary:
         Its name.
     kind : str
         Its kind, or why it has none: ``date``, ``text``, ``empty``, ``infinite``, ``mixed``,
-        ``other``, ``repeated``, ``refused``.
+        ``large``, ``sparse``, ``other``, ``repeated``, ``refused``.
     dtype : str
         The container's name of its type.
     n_missing : int
@@ -77,9 +78,9 @@ def describe(table: Any, kinds: Mapping[str, Any] | None = None) -> list[ColumnS
     """
     container = open_table(table, strict=False)
     names = container.names
-    settings = check_kinds(kinds, names)
+    settings, count = check_kinds(kinds, names), Counter(names)
     return [
-        _summary(container.raw(j), settings.get(name), container.plain, names.count(name) > 1)
+        _summary(container.raw(j), settings.get(name), container.plain, count[name] > 1)
         for j, name in enumerate(names)
     ]
 

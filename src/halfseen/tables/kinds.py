@@ -21,6 +21,7 @@ they never leave their container.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,8 @@ __all__ = ["Refusal", "check_support", "infer_column", "infer_kinds", "read_kind
 
 MOST_LEVELS = 1000
 FEW_LEVELS = 50
+# 1.234,5 and 1234,5; 1,234.5
+_NUMBER = re.compile(r"[-+]?(\d*|\d{1,3}([. ']\d{3})+)(,\d+)?|[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 TEXT_OF_NOTHING = "missing"
 
 
@@ -47,7 +50,8 @@ class Refusal:
     Parameters
     ----------
     kind : str
-        A word for what the column is: date, text, empty, infinite, mixed, other.
+        A word for what the column is: date, text, empty, infinite, mixed, large,
+        sparse, other.
     message : str
         What it holds and what to do.
     """
@@ -142,8 +146,8 @@ def refusal(raw: Raw, keep_empty: bool = False, keep_text: bool = False) -> Refu
     Refusal or None
         The reason and the remedy, None for a column that can be used.
     """
-    name, unusable = f"Column {raw.name!r}", raw.tag in ("date", "mixed", "other")
-    if unusable:
+    name = f"Column {raw.name!r}"
+    if raw.tag in _UNUSABLE:
         return Refusal(raw.tag, f"{name} holds {_UNUSABLE[raw.tag].format(raw.detail)}")
     if raw.n_seen == 0 and not keep_empty:
         remedy = "drop it or pass keep_empty_features=True."
@@ -154,6 +158,13 @@ def refusal(raw: Raw, keep_empty: bool = False, keep_text: bool = False) -> Refu
             "infinite",
             f"{name} holds infinity (inf) in {infinite} cell(s). Expected finite values: "
             "replace it by NaN (missing) or by a finite bound.",
+        )
+    comma = None if keep_text else _decimal_comma(raw)
+    if comma is not None:
+        return Refusal(
+            "text",
+            f"{name} holds numbers with a comma in them as text ({comma!r}). Write them with a "
+            "decimal point and no other separator, or declare it nominal with kinds=.",
         )
     if not keep_text and _is_free_text(raw):
         return Refusal(
@@ -168,6 +179,10 @@ _UNUSABLE = {
     "date": "dates or times ({}). Convert it to a number (days since a reference date) "
     "or drop it.",
     "mixed": "a mix of types ({}). Expected one type: convert it to text or to numbers.",
+    "large": "an integer that is too large for a floating point number{}. Convert it to text "
+    "or to a larger unit, or drop it.",
+    "sparse": "sparse cells ({}). Expected dense ones: pass table.sparse.to_dense(), or replace "
+    "this column by column.sparse.to_dense().",
     "other": "{} values; every cell's argument must be a string or a real number. Convert it, "
     "split it into columns or drop it.",
 }
@@ -193,6 +208,16 @@ def check_support(column: Column, raw: Raw) -> None:
 
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+def _decimal_comma(raw: Raw) -> str | None:
+    """A label like 1,5 where all of them are numbers and some have a comma."""
+    if raw.tag != "text":
+        return None
+    labels = raw.seen_labels()
+    commas = [str(label) for label in labels if "," in str(label)]
+    numbers = all(_NUMBER.fullmatch(str(label).strip()) for label in labels)
+    return commas[0] if commas and numbers else None
 
 
 def _is_free_text(raw: Raw) -> bool:

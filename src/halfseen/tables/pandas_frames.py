@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,15 @@ import pandas as pd
 
 from halfseen.tables.arrays import as_objects
 from halfseen.tables.containers import Container, Fill
-from halfseen.tables.raw import Raw, plain, round_clip
+from halfseen.tables.raw import Raw, plain, round_clip, to_floats
 
-__all__ = ["PandasFrame", "nullable"]
+__all__ = ["PandasFrame", "chunks", "nullable"]
 
 
 class PandasFrame(Container):
     """A pandas frame; index, attributes, types and categories are kept."""
 
-    @property
+    @cached_property
     def labels(self) -> list[Any]:
         """Column labels."""
         return self.table.columns.tolist()
@@ -30,7 +31,7 @@ class PandasFrame(Container):
 
     def raw(self, place: int) -> Raw:
         """Read one column."""
-        return _read(str(self.table.columns[place]), self.table.iloc[:, place])
+        return _read(str(self.labels[place]), self.table.iloc[:, place])
 
     def record(self) -> dict[str, Any]:
         """Labels and types of the columns."""
@@ -88,7 +89,7 @@ def _record_type(column: pd.Series) -> dict[str, Any]:
     if isinstance(dtype, pd.ArrowDtype):
         from halfseen.tables.arrow_tables import record_type
 
-        return {"dtype": "arrow", "arrow": record_type(_chunks(column))}
+        return {"dtype": "arrow", "arrow": record_type(chunks(column))}
     if isinstance(dtype, pd.CategoricalDtype):
         labels = [plain(label) for label in dtype.categories]
         return {"dtype": "category", "categories": labels, "ordered": bool(dtype.ordered)}
@@ -118,7 +119,9 @@ def _read(name: str, column: pd.Series) -> Raw:
         codes, levels = column.cat.codes.to_numpy(), dtype.categories.tolist()
         ordered = bool(dtype.ordered)
         return Raw.of_labels(name, str(dtype), codes, levels, "category", True, ordered)
-    if isinstance(dtype, (pd.SparseDtype, pd.IntervalDtype)) or types.is_complex_dtype(dtype):
+    if isinstance(dtype, pd.SparseDtype):
+        return _unusable(name, column, "sparse")
+    if isinstance(dtype, pd.IntervalDtype) or types.is_complex_dtype(dtype):
         return _unusable(name, column, "other")
     if types.is_bool_dtype(dtype):
         return Raw.of_booleans(name, str(dtype), _numbers(column))
@@ -143,10 +146,11 @@ def _read_rest(name: str, column: pd.Series) -> Raw:
 def _read_arrow(name: str, column: pd.Series) -> Raw:
     from halfseen.tables.arrow_tables import read_arrow
 
-    return read_arrow(name, _chunks(column), str(column.dtype))
+    return read_arrow(name, chunks(column), str(column.dtype))
 
 
-def _chunks(column: pd.Series) -> Any:
+def chunks(column: pd.Series) -> Any:
+    """The pyarrow.ChunkedArray of an Arrow column."""
     import pyarrow as pa
 
     array = column.array.__arrow_array__()
@@ -167,12 +171,14 @@ def _filled(column: pd.Series, fill: Fill, raw: Raw) -> Any:
     if isinstance(dtype, pd.ArrowDtype):
         from halfseen.tables.arrow_tables import fill_arrow
 
-        return pd.arrays.ArrowExtensionArray(fill_arrow(_chunks(column), fill))
+        return pd.arrays.ArrowExtensionArray(fill_arrow(chunks(column), fill))
     if isinstance(dtype, pd.CategoricalDtype):
         return _filled_category(column, fill)
     if isinstance(dtype, np.dtype):
         cells = column.to_numpy(copy=True)
-        cells[fill.where] = as_objects(fill, raw) if dtype.kind == "O" else fill.numbers
+        cells[fill.where] = (
+            as_objects(fill, raw) if dtype.kind == "O" else to_floats(fill.numbers, dtype)
+        )
         return cells
     cells = column.array.copy()
     cells[fill.where] = pd.array(_extension_values(fill, dtype), dtype=dtype)
@@ -184,7 +190,7 @@ def _extension_values(fill: Fill, dtype: Any) -> Any:
         return fill.numbers.astype(bool)
     if dtype.kind in "iu":
         return round_clip(fill.numbers, dtype.numpy_dtype)
-    return fill.numbers if dtype.kind == "f" else fill.texts
+    return to_floats(fill.numbers, dtype.numpy_dtype) if dtype.kind == "f" else fill.texts
 
 
 def _filled_category(column: pd.Series, fill: Fill) -> pd.Categorical:

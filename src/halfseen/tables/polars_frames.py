@@ -11,7 +11,7 @@ import polars as pl
 from halfseen.tables.arrays import as_objects
 from halfseen.tables.arrow_tables import read_arrow
 from halfseen.tables.containers import Container, Fill
-from halfseen.tables.raw import Raw, round_clip, to_decimals
+from halfseen.tables.raw import Raw, round_clip, to_decimals, to_floats
 
 __all__ = ["PolarsFrame"]
 
@@ -137,7 +137,9 @@ def _values(fill: Fill, kind: Any) -> list[Any]:
         return round_clip(fill.numbers, _numpy_integer(kind)).tolist()
     if kind.is_decimal():
         return to_decimals(fill.numbers, kind.precision or 38, kind.scale)
-    return fill.numbers.tolist() if kind.is_float() else fill.texts
+    if kind.is_float():
+        return to_floats(fill.numbers, np.dtype(str(kind).lower())).tolist()
+    return fill.texts
 
 
 def _numpy_integer(kind: Any) -> np.dtype:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Level", "Raw", "Tag", "round_clip", "to_decimals"]
+__all__ = ["Level", "Raw", "Tag", "round_clip", "to_decimals", "to_floats"]
 
-Tag = Literal["boolean", "integer", "float", "text", "category", "date", "null", "mixed", "other"]
+Tag = Literal[
+    "boolean",
+    "integer",
+    "float",
+    "text",
+    "category",
+    "date",
+    "null",
+    "mixed",
+    "large",
+    "sparse",
+    "other",
+]
 Level = str | bool | int | float
 
 # np.timedelta64 is a subclass of np.integer, so dates are asked for first.
@@ -37,7 +49,8 @@ class Raw:
         The container's own name of the type, for messages.
     tag : str
         What the cells are: ``boolean``, ``integer``, ``float``, ``text``, ``category``, or
-        one that cannot be modelled: ``date``, ``null``, ``mixed``, ``other``.
+        one that cannot be modelled: ``date``, ``null``, ``mixed``, ``large``,
+        ``sparse``, ``other``.
     missing : ndarray of bool of shape (n,)
         Where the container holds a null or NaN.
     numbers : ndarray of float64 of shape (n,), optional
@@ -91,7 +104,11 @@ class Raw:
         sorted_labels: bool = False,
         ordered: bool = False,
     ) -> Raw:
-        """A column of labels from codes, -1 where missing."""
+        """A column of labels from codes, -1 where missing; equal labels become one."""
+        place = {label: code for code, label in enumerate(dict.fromkeys(map(plain, labels)))}
+        if len(place) < len(labels):
+            # The last place answers for code -1, a missing cell.
+            codes = np.array([*(place[plain(label)] for label in labels), -1])[codes]
         codes = np.asarray(codes, dtype=np.intp)
         return cls(
             name,
@@ -99,7 +116,7 @@ class Raw:
             tag,
             codes < 0,
             codes=codes,
-            labels=tuple(plain(label) for label in labels),
+            labels=tuple(place),
             sorted_labels=sorted_labels,
             ordered=ordered,
         )
@@ -119,7 +136,10 @@ class Raw:
         tag = _common_tag({_family(cell_type) for cell_type in types})
         if tag in ("boolean", "integer", "float"):
             numbers = np.full(len(cells), np.nan)
-            numbers[~missing] = cells[~missing].astype(np.float64)
+            try:
+                numbers[~missing] = cells[~missing].astype(np.float64)
+            except OverflowError:
+                return cls.unusable(name, dtype, "large", missing, "")
             if tag == "boolean":
                 return cls.of_booleans(name, dtype, numbers)
             return cls.of_numbers(name, dtype, tag, numbers)
@@ -180,6 +200,20 @@ def round_clip(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return out
 
 
+def to_floats(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Numbers of a float type, clipped into its finite range; other types as they are cast.
+
+    Examples
+    --------
+    >>> to_floats(np.array([0.1, 1e6]), np.dtype("float16"))
+    array([1.00e-01, 6.55e+04], dtype=float16)
+    """
+    if dtype.kind == "f" and dtype.itemsize < 8:
+        most = float(np.finfo(dtype).max)
+        values = np.clip(values, -most, most)
+    return np.asarray(values).astype(dtype)
+
+
 def to_decimals(values: np.ndarray, precision: int, scale: int) -> list[Decimal]:
     """Round half to even and clip into the range of a decimal type.
 
@@ -188,8 +222,10 @@ def to_decimals(values: np.ndarray, precision: int, scale: int) -> list[Decimal]
     >>> to_decimals(np.array([0.125, 1e9]), precision=4, scale=2)
     [Decimal('0.12'), Decimal('99.99')]
     """
-    most = Decimal(10**precision - 1).scaleb(-scale)
-    rounded = (Decimal(f"{value:.{max(scale, 0)}f}") for value in values.tolist())
+    # Enough digits for any float, as quantize refuses to lose one.
+    context = Context(prec=700, rounding=ROUND_HALF_EVEN)
+    most, unit = Decimal(10**precision - 1).scaleb(-scale, context), Decimal(1).scaleb(-scale)
+    rounded = (Decimal(value).quantize(unit, context=context) for value in values.tolist())
     return [max(-most, min(most, value)) for value in rounded]
 
 
