@@ -189,7 +189,7 @@ def _constant(holed: np.ndarray, spec: DataSpec) -> np.ndarray:
         if column.categorical:
             fill = float(np.bincount(seen.astype(int), minlength=1).argmax())
         else:
-            fill = _rounded(seen.mean(), column.integer) if len(seen) else 0.0
+            fill = _rounded(_moments(seen)[0], column.integer)
         out[np.isnan(out[:, j]), j] = fill
     return out
 
@@ -242,7 +242,8 @@ def _indicators(codes: np.ndarray, width: int) -> np.ndarray:
 
 def _standard(values: np.ndarray) -> np.ndarray:
     mean, sd = _moments(values)
-    return ((values - mean) / sd)[:, None]
+    # Differences of the largest floats would be infinite.
+    return (values / sd - mean / sd)[:, None]
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:
@@ -250,7 +251,9 @@ def _moments(values: np.ndarray) -> tuple[float, float]:
     seen = values[~np.isnan(values)]
     if not len(seen):
         return 0.0, 1.0
-    return float(seen.mean()), float(seen.std()) or 1.0
+    # In units of a power of two, an exact change, squares neither overflow nor vanish.
+    unit = np.ldexp(1.0, int(np.frexp(np.abs(seen).max())[1]) - 1)
+    return float(unit * (seen / unit).mean()), float(unit * (seen / unit).std()) or 1.0
 
 
 def _rounded(values: Any, integer: bool) -> Any:
@@ -278,7 +281,8 @@ def _scores(
 def _error(truth: np.ndarray, answer: np.ndarray, where: np.ndarray, categorical: bool) -> float:
     if not where.any():
         return float("nan")
-    gap = answer[where] - truth[where]
     if categorical:
-        return float((gap != 0).mean())
-    return float(np.sqrt((gap**2).mean()) / _moments(truth)[1])
+        return float((answer[where] != truth[where]).mean())
+    sd = _moments(truth)[1]
+    gap = answer[where] / sd - truth[where] / sd
+    return float(np.sqrt((gap**2).mean()))

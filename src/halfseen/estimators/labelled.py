@@ -12,12 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from halfseen.core.noise import seed_from
+from halfseen.core.stored import member, whole
 from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.base import TableEstimator
 from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 from halfseen.tables.blocks import count_rows
 from halfseen.tables.containers import holds_modalities
+from halfseen.tables.strangers import to_array
 
 __all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator", "check_lengths"]
 
@@ -77,9 +79,9 @@ class LabelEstimator(TableEstimator):
         return {"seed": self.seed_, **facts}, {}
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_ = facts["seed"]
-        self.target_ = self.target_class.from_json(facts["target"])
-        self.target_name_ = facts["target_name"]
+        self.seed_ = whole(facts, "seed", 0, 2**63)
+        self.target_ = self.target_class.from_json(member(facts, "target"))
+        self.target_name_ = member(facts, "target_name")
 
     def _finite(self, answers: np.ndarray) -> np.ndarray:
         """The answers, once none of them is NaN."""
@@ -307,7 +309,7 @@ def _n_rows(X: Any) -> int:
     """Rows of any table, or of modalities."""
     if holds_modalities(X):
         return count_rows(X)
-    shape = getattr(X, "shape", None) or np.asarray(X).shape
+    shape = getattr(X, "shape", None) or to_array(X).shape
     return int(shape[0]) if shape else 1
 
 
