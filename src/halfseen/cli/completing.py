@@ -79,15 +79,27 @@ def fit(
     columns: opt.Columns = None,
     ignore: opt.Ignore = "",
     keep_empty: opt.KeepEmpty = False,
+    resume: opt.Resume = False,
+    checkpoint: opt.Checkpoint = None,
+    checkpoint_every: opt.CheckpointEvery = 60.0,
 ) -> None:
-    """Fit a model to the table IN and write it to a file."""
-    from halfseen.cli.files import Job
+    """Fit a model to the table IN and write it to a file.
 
-    _check([table], [], save, force)
+    The state of training is kept now and then: after a crash, the same command with --resume
+    goes on from there, and ends with the model that it would have had.
+    """
+    from halfseen.cli.files import Job
+    from halfseen.cli.resuming import checkpoint_folder, checkpointed
+
+    folder = checkpoint_folder(save, checkpoint)
+    _check([table], [], save, force or (resume and folder.exists()))
     estimator = _make(
         method, seed, columns, keep_empty, mechanism, direction, max_steps, time_budget, set_
     )
-    estimator.fit(Job.read(table, ignore).table).save(save)
+    job = Job.read(table, ignore)
+    with checkpointed(folder, resume=resume, force=force):
+        estimator.fit(job.table, checkpoint=folder, checkpoint_every=checkpoint_every)
+        estimator.save(save)
     note(f"The model is in {save}.")
 
 

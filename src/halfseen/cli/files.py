@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,23 @@ def check_targets(sources: Sequence[Path], targets: Sequence[Path], force: bool)
             raise SettingError(f"There is no folder {target.parent} for {target.name}. Make it.")
         if target.is_dir():
             raise SettingError(f"{target} is a folder. Expected the name of a file.")
+        _check_writable(target.resolve().parent)
         if not target.exists():
             continue
         if any(source.exists() and target.samefile(source) for source in sources):
             raise SettingError(f"{target} is the input itself. Choose another output.")
         if not force:
             raise SettingError(f"{target} exists. Pass --force to replace it.")
+
+
+def _check_writable(folder: Path) -> None:
+    """Better refused now than after hours of work."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise SettingError(
+            f"Nothing can be written to {folder} ({error.strerror}). Choose another folder."
+        ) from error
 
 
 @dataclass(frozen=True)

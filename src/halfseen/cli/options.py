@@ -8,6 +8,8 @@ from typing import Annotated, TypeAlias
 import typer
 
 __all__ = [
+    "Checkpoint",
+    "CheckpointEvery",
     "Columns",
     "Direction",
     "Draws",
@@ -20,6 +22,7 @@ __all__ = [
     "Mechanism",
     "Method",
     "Output",
+    "Resume",
     "Seed",
     "Set",
     "TimeBudget",
@@ -103,5 +106,27 @@ Draws: TypeAlias = Annotated[
 ]
 Long: TypeAlias = Annotated[
     bool, typer.Option("--long", help="Write draws to one file, with a column that counts them.")
+]
+Resume: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where a run of the same command was killed.",
+        rich_help_panel="Long fits",
+    ),
+]
+Checkpoint: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the state of training is kept meanwhile; by default MODEL.checkpoint.",
+        rich_help_panel="Long fits",
+    ),
+]
+CheckpointEvery: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Work that may be lost.", rich_help_panel="Long fits"
+    ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")]

@@ -49,23 +49,30 @@ def train(
     columns: opt.Columns = None,
     ignore: opt.Ignore = "",
     keep_empty: opt.KeepEmpty = False,
+    resume: opt.Resume = False,
+    checkpoint: opt.Checkpoint = None,
+    checkpoint_every: opt.CheckpointEvery = 60.0,
 ) -> None:
     """Learn to predict a column of the table IN, and write the model to a file.
 
     --max-steps counts the steps of each stage: what completes rows, then what predicts.
     Settings of the first stage are --set generator.NAME=VALUE, such as
-    generator.direction=high.
+    generator.direction=high. After a crash, the same command with --resume goes on.
     """
     from halfseen.cli.files import Job, check_targets
+    from halfseen.cli.resuming import checkpoint_folder, checkpointed
     from halfseen.cli.targets import split_target
 
-    check_targets([table], [save], force)
+    folder = checkpoint_folder(save, checkpoint)
+    check_targets([table], [save], force or (resume and folder.exists()))
     labelled = split_target(Job.read(table, ignore), target, task, columns)
     estimator = _make(method, labelled, seed, keep_empty, max_steps, set_)
     note(f"Column {target!r}: {labelled.task}, {labelled.n_known} rows have it.")
     scores = _evaluate(estimator, labelled, seed) if evaluate else None
     note(f"Fitting {method} to all rows.")
-    estimator.fit(labelled.table, labelled.y).save(save)
+    with checkpointed(folder, resume=resume, force=force):
+        fit = {"checkpoint": folder, "checkpoint_every": checkpoint_every}
+        estimator.fit(labelled.table, labelled.y, **fit).save(save)
     if scores is not None:
         _show(method, scores)
     note(f"The model is in {save}.")

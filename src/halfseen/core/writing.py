@@ -71,4 +71,5 @@ def _named(error: OSError, path: Path) -> OSError:
     """The same error about the target, and not about the file beside it."""
     if error.errno is None:
         return OSError(f"{path} was not written ({error}); what was there is unchanged.")
-    return OSError(error.errno, error.strerror or str(error), str(path))
+    reason = f"{error.strerror or error}; it was not written, and what was there is unchanged"
+    return OSError(error.errno, reason, str(path))

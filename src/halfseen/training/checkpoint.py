@@ -12,7 +12,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +23,19 @@ from torch import Tensor
 from halfseen.core.writing import replacing
 from halfseen.errors import FileFormatError, SettingError, TrainingWarning
 
-__all__ = ["Checkpoint", "Kept", "Stage", "keeping", "next_stage"]
+__all__ = [
+    "Checkpoint",
+    "Kept",
+    "Stage",
+    "is_complete",
+    "keeping",
+    "next_stage",
+    "remove_checkpoint",
+    "stage_files",
+]
 
 FORMAT = 1
-STAGES = "stage-*.safetensors"
+STAGES, LEFT_OVER, COMPLETE = "stage-*.safetensors", ".stage-*.tmp", "complete"
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,9 @@ class Checkpoint:
         self.last = time.perf_counter()
         if self.folder.exists() and not self.folder.is_dir():
             raise SettingError(f"{self.folder} is a file. Expected a folder for the checkpoint.")
+        for path in self.folder.glob(LEFT_OVER):
+            # Half of a file, by a fit that was killed while it wrote.
+            path.unlink(missing_ok=True)
         for path in stage_files(self.folder)[:1]:
             if _read(path)[0].get("fingerprint") != self.fingerprint:
                 raise SettingError(
@@ -122,6 +134,15 @@ class Checkpoint:
                 stacklevel=2,
             )
         self.last = time.perf_counter()
+
+    def finish(self) -> None:
+        """Write what waits, and that the fit is over."""
+        if self.closed:
+            return
+        self.flush()
+        if stage_files(self.folder):
+            with suppress(OSError):
+                (self.folder / COMPLETE).touch()
 
     def path(self, number: int) -> Path:
         """The file of a stage."""
@@ -187,8 +208,21 @@ class Stage:
 
 
 def stage_files(folder: Path) -> list[Path]:
-    """Files of a checkpoint, in order; a fit that is over has no use for them."""
+    """Files of a checkpoint, in order."""
     return sorted(folder.glob(STAGES))
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a fit came to its end, or kept nothing."""
+    return not stage_files(folder) or (folder / COMPLETE).exists()
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint, and its folder unless something else is in it."""
+    for path in [*stage_files(folder), *folder.glob(LEFT_OVER), folder / COMPLETE]:
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 _current: ContextVar[Checkpoint | None] = ContextVar("checkpoint", default=None)
@@ -201,7 +235,7 @@ def keeping(checkpoint: Checkpoint | None) -> Iterator[None]:
     try:
         yield
         if checkpoint is not None:
-            checkpoint.flush()
+            checkpoint.finish()
     finally:
         _current.reset(token)
 

@@ -1,0 +1,175 @@
+"""Commands that were killed, disks that are full: what was kept, and one line that says so."""
+
+import os
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from test_failures import assert_refused, run
+
+from halfseen.testing.killed import Killed, killed_after
+
+METHODS = {
+    "fit": ("--method", "miwae", "--max-steps", 30, "--set", "hidden=[8]"),
+    "train": ("--target", "c", "--max-steps", 30, "--set", "generator.hidden=[8]"),
+}
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(80, 2)).round(3).astype(str)
+    rows[rng.random(rows.shape) < 0.2] = ""
+    path = tmp_path / "in.csv"
+    lines = [f"{a},{b},{i % 2}" for i, (a, b) in enumerate(rows)]
+    path.write_text("\n".join(["a,b,c", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def words(command, table, model, *more):
+    every = ("--checkpoint-every", 0)
+    return (command, table, "--save", model, *METHODS[command], *every, *more)
+
+
+@pytest.mark.parametrize("command", METHODS)
+def test_a_killed_command_goes_on(numbers, tmp_path, command):
+    whole, model = tmp_path / "whole.halfseen", tmp_path / "m.halfseen"
+    assert run(*words(command, numbers, whole)).exit_code == 0
+    assert not (tmp_path / "whole.halfseen.checkpoint").exists()
+    with killed_after(20), pytest.raises(Killed):
+        run(*words(command, numbers, model))
+    folder = tmp_path / "m.halfseen.checkpoint"
+    assert folder.is_dir()
+    assert not model.exists()
+    # Without a word about it, what was kept is not thrown away.
+    assert_refused(run(*words(command, numbers, model)), "did not end", "--resume", "--force")
+    assert_refused(run(*words(command, numbers, model, "--resume", "--seed", 1)), "another fit")
+    result = run(*words(command, numbers, model, "--resume"))
+    assert result.exit_code == 0, result.stderr
+    assert not folder.exists()
+    expected, found = load_file(whole), load_file(model)
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_force_begins_anew_and_resume_alone_begins(numbers, tmp_path):
+    model = tmp_path / "m.halfseen"
+    with killed_after(5), pytest.raises(Killed):
+        run(*words("fit", numbers, model, "--checkpoint", tmp_path / "mine"))
+    (tmp_path / "mine" / "notes.txt").write_text("mine", encoding="utf-8")
+    more = ("--checkpoint", tmp_path / "mine", "--force", "--set", "lr=0.01")
+    assert run(*words("fit", numbers, model, *more)).exit_code == 0
+    # What is not of a checkpoint is not touched.
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    assert run(*words("fit", numbers, tmp_path / "other.halfseen", "--resume")).exit_code == 0
+
+
+def in_little_room(work, size):
+    """Exit code and last line of work in a process whose files may have so many bytes."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        result = work()
+        os.write(write, result.stderr.encode()[-4000:])
+        os._exit(result.exit_code)
+    _, status = os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        return os.waitstatus_to_exitcode(status), said.read().splitlines()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather", ".csv.gz"])
+def test_no_room_for_the_output(numbers, tmp_path, suffix):
+    out = tmp_path / f"out{suffix}"
+    out.write_bytes(b"mine")
+
+    def work():
+        return run("impute", numbers, "-o", out, "--method", "mean", "--force")
+
+    code, lines = in_little_room(work, 50)
+    assert code == 1
+    [line] = lines
+    assert line.startswith(f"halfseen: error: {out}: File too large")
+    assert "unchanged" in line
+    assert out.read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", out.name]
+
+
+def test_no_room_for_the_model(numbers, tmp_path):
+    model = tmp_path / "m.halfseen"
+    model.write_bytes(b"mine")
+    code, lines = in_little_room(lambda: run(*words("fit", numbers, model, "--force")), 300)
+    assert code == 1
+    assert "The checkpoint could not be written" in lines[0]
+    assert lines[-1].startswith("halfseen: error: ")
+    assert "m.halfseen" in lines[-1]
+    assert model.read_bytes() == b"mine"
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """A file system of 64 kB; read only if asked to be."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("File systems cannot be mounted here.")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_full(numbers, mounted):
+    out = mounted / "out.csv"
+    out.write_bytes(b"mine")
+    (mounted / "filler").write_bytes(bytes(60_000))
+    big = numbers.with_name("big.csv")
+    header, *rows = numbers.read_text(encoding="utf-8").splitlines()
+    big.write_text("\n".join([header, *rows * 50]) + "\n", encoding="utf-8")
+    words = ("-o", out, "--method", "mean", "--force")
+    assert_refused(run("impute", big, *words), f"{out}: No space left on device", "unchanged")
+    assert out.read_bytes() == b"mine"
+    assert sorted(path.name for path in mounted.iterdir()) == ["filler", "out.csv"]
+
+
+def test_a_folder_that_cannot_be_written_to(numbers, mounted):
+    subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+    result = run("impute", numbers, "-o", mounted / "out.csv", "--max-steps", 10**7)
+    assert_refused(result, "Nothing can be written to", "Read-only file system")
+
+
+def test_inputs_that_vanish(numbers, tmp_path, monkeypatch):
+    """The table is read before anything else is done, and needed no more."""
+    from halfseen.cli.files import Job
+
+    out, read = tmp_path / "out.csv", Job.read.__func__
+
+    def vanishing(cls, path, ignore=""):
+        job = read(cls, path, ignore)
+        Path(path).unlink()
+        return job
+
+    monkeypatch.setattr(Job, "read", classmethod(vanishing))
+    assert run("impute", numbers, "-o", out, "--method", "mean").exit_code == 0
+    assert_refused(run("impute", numbers, "-o", tmp_path / "b.csv"), "in.csv", "No such file")
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_folders_that_vanish_while_the_model_is_fitted(numbers, tmp_path, monkeypatch):
+    from halfseen import MeanImputer
+
+    folder = tmp_path / "there"
+    folder.mkdir()
+    fit = MeanImputer.fit
+
+    def vanishing(self, *arguments, **keywords):
+        folder.rmdir()
+        return fit(self, *arguments, **keywords)
+
+    monkeypatch.setattr(MeanImputer, "fit", vanishing)
+    result = run("impute", numbers, "-o", folder / "out.csv", "--method", "mean")
+    assert_refused(result, "out.csv", "No such file")
