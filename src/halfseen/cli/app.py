@@ -9,6 +9,7 @@ import typer
 from halfseen import __version__
 from halfseen.cli.completing import apply, fit, impute
 from halfseen.cli.demonstration import demo
+from halfseen.cli.doctor import doctor
 from halfseen.cli.inspecting import ampute, describe, methods
 from halfseen.cli.messages import Commands
 from halfseen.cli.predicting import predict, train
@@ -24,7 +25,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _command in (impute, fit, apply, train, predict, ampute, describe, methods, reproduce, demo):
+_COMMANDS = (
+    *(impute, fit, apply, train, predict),
+    *(ampute, describe, methods, reproduce, demo, doctor),
+)
+for _command in _COMMANDS:
     app.command()(_command)
 
 
