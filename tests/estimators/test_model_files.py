@@ -33,6 +33,7 @@ def assert_close(one, other):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::halfseen.errors.AnswerQualityWarning")
 @pytest.mark.parametrize("path", SAVED, ids=named)
 def test_files_of_earlier_versions_answer_as_they_did(path):
     expected = json.loads((path.parent / "answers.json").read_text(encoding="utf-8"))[path.stem]

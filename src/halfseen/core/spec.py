@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal, get_args
 
-from halfseen.errors import SettingError
+from halfseen.core.stored import member, number, whole
+from halfseen.errors import FileFormatError, SettingError
 
 __all__ = ["CATEGORICAL", "KINDS", "NUMERIC", "Block", "Column", "DataSpec", "Kind"]
 
@@ -155,7 +156,7 @@ class DataSpec:
     @classmethod
     def from_json(cls, columns: Iterable[dict[str, Any]]) -> DataSpec:
         """Inverse of :meth:`to_json`."""
-        return cls(tuple(Column(**column) for column in columns))
+        return cls(tuple(_stored_column(column) for column in columns))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Columns of a table as plain dictionaries; those of images follow from their shape."""
@@ -271,6 +272,27 @@ class DataSpec:
             tuple(self.columns[j] for j in places),
             blocks=tuple(block for block in blocks if block is not None),
         )
+
+
+def _stored_column(state: Any) -> Column:
+    """A column as a file has it."""
+    kind = member(state, "kind")
+    plain = {"name": str, "kind": str, "integer": bool}
+    right = all(isinstance(member(state, key), given) for key, given in plain.items())
+    if not right or kind not in KINDS or set(state) != {field.name for field in fields(Column)}:
+        raise FileFormatError(
+            f"The file has a column of the kind {str(kind)[:40]!r}, described by "
+            f"{sorted(state)[:10]}. Expected one of {KINDS}, as save() writes it."
+        )
+    ends = ("lower", "upper", "constant")
+    known = {key: number(state, key) for key in ends if member(state, key) is not None}
+    return Column(
+        state["name"],
+        kind,
+        whole(state, "n_levels"),
+        state["integer"],
+        **known,
+    )
 
 
 def _part(block: Block, at: Mapping[int, int]) -> Block | None:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.spec import DataSpec
-from halfseen.errors import ColumnError
+from halfseen.core.stored import numbers
+from halfseen.errors import ColumnError, FileFormatError
 
 __all__ = ["Units"]
 
@@ -134,7 +135,20 @@ class Units(nn.Module):
     @classmethod
     def from_json(cls, spec: DataSpec, state: dict[str, Any]) -> Units:
         """Inverse of :meth:`to_json`."""
-        return cls(spec, **{name: np.asarray(value) for name, value in state.items()})
+        p = spec.n_columns
+        code, value = numbers(state, "map_code", p), numbers(state, "map_value", p, 2)
+        first, second = value.T
+        good = np.isin(code, (IDENTITY, LOG, LOGIT, POWER))
+        good &= np.where(code == LOG, first >= 0, True)
+        good &= np.where(code == LOGIT, second > first, True)
+        good &= np.where(code == POWER, second > 0, True)
+        if not good.all():
+            raise FileFormatError(
+                f"The file has units for column {spec.names[int(good.argmin())]!r} that are no "
+                "monotone map. Expected a file written by save()."
+            )
+        scale = numbers(state, "scale", p, positive=True)
+        return cls(spec, numbers(state, "shift", p), scale, code, value)
 
     def to_model(self, values: np.ndarray) -> np.ndarray:
         """Data units to model units, both float64 of shape (n, p); NaN stays NaN."""

@@ -15,13 +15,15 @@ from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
-from halfseen.errors import SettingError
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.dealing import Dealer, Held
 from halfseen.estimators.mask_units import MaskUnits
 from halfseen.estimators.players import CellImputer
 from halfseen.estimators.ranges import bounded_units
+from halfseen.estimators.stored_network import restore_network, set_common
 from halfseen.training.loop import Phase, TrainConfig, train
 from halfseen.training.progress import progress
 
@@ -272,20 +274,19 @@ class AdversarialImputer(BaseImputer):
         return facts, self.game_.state_dict()
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_, self.history_ = facts["seed"], facts["history"]
-        self.n_iter_, self.stopped_ = facts["n_iter"], facts["stopped"]
-        self.missing_share_ = np.asarray(facts["missing_share"])
-        if "units" not in facts:
+        set_common(self, facts)
+        self.stopped_ = str(member(facts, "stopped"))
+        if not self._varying:
             return
-        spec = self._spec
-        self.units_ = Units.from_json(spec, facts["units"])
-        low, high = facts["range"]
-        self.range_ = np.asarray(low), np.asarray(high)
-        unit = torch.tensor(facts["mask_units"], dtype=torch.long)
+        spec, p = self._spec, self._spec.n_columns
+        self.units_ = Units.from_json(spec, member(facts, "units"))
+        self.range_ = pair(facts, "range", p)
+        unit = torch.from_numpy(numbers(facts, "mask_units", p).astype(np.int64))
+        if (unit < 0).any() or (unit >= p).any():
+            raise FileFormatError("The file's 'mask_units' are not numbers of its columns.")
         self.mask_units_ = MaskUnits(spec, unit).to(self.device)
         self._make(spec, tensors.get(KNOWN_MASKS, torch.zeros(1, self.mask_units_.n_units)))
-        self.game_.load_state_dict(tensors)
-        self.game_.requires_grad_(False).eval()
+        restore_network(self.game_, tensors)
 
     def __sklearn_tags__(self) -> Any:
         """Tags for scikit-learn."""

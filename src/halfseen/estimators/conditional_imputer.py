@@ -18,6 +18,7 @@ from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.features import Features
 from halfseen.core.noise import Noise, seed_from
 from halfseen.core.spec import CATEGORICAL, DataSpec
+from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.conditional import Conditional
@@ -26,6 +27,7 @@ from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.row_drawer import RowDrawer
+from halfseen.estimators.stored_network import set_common
 from halfseen.terms.laws import GaussianLaw
 
 __all__ = ["ConditionalImputer"]
@@ -347,13 +349,11 @@ class ConditionalImputer(RowDrawer):
         return facts, {}
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_, self.history_ = facts["seed"], facts["history"]
-        self.n_iter_ = facts["n_iter"]
-        self.missing_share_ = np.asarray(facts["missing_share"])
-        if "units" not in facts:
+        set_common(self, facts)
+        if not self._varying:
             return
-        self.units_ = Units.from_json(self._spec, facts["units"])
-        self.floor_ = np.asarray(facts["floor"])
-        self.repeats_ = Repeats.from_json(facts["repeats"])
-        low, high = facts["range"]
-        self.range_ = np.asarray(low), np.asarray(high)
+        p = len(self._varying)
+        self.units_ = Units.from_json(self._spec, member(facts, "units"))
+        self.floor_ = numbers(facts, "floor", p)
+        self.repeats_ = Repeats.from_json(member(facts, "repeats"), p)
+        self.range_ = pair(facts, "range", p)

@@ -14,11 +14,13 @@ from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import whole
 from halfseen.errors import SettingError
 from halfseen.estimators.conditional_design import NETWORKS, ConditionalDesign, make_hider
 from halfseen.estimators.conditional_fitting import ConditionalFit
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.conditional_start import pairwise_gaussian
+from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.conditional_heads import HEADS
 from halfseen.objectives.conditional import LIKELIHOODS, HiddenCells, Steps
 from halfseen.terms.conditional_gaussian import ConditionalGaussian, LinearGuess
@@ -215,15 +217,14 @@ class ConditionalNetworkImputer(ConditionalImputer):
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
-        if "units" not in facts:
+        if not self._varying:
             return
-        self.n_members_ = facts["n_members"]
+        self.n_members_ = whole(facts, "n_members", 1)
         spec = self._spec
         rank, width = self._linear_rank(spec), spec.n_features
         blank = torch.zeros(width), torch.zeros(width, rank), torch.ones(width)
         self._make(spec, LowRankNormal(*blank) if rank else None)
-        self.model_.load_state_dict(tensors)
-        self.model_.eval().requires_grad_(False)
+        restore_network(self.model_, tensors)
 
 
 def _steps(n_rows: int) -> int:

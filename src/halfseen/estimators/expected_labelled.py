@@ -16,12 +16,14 @@ from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.hole_law import HoleLaw
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import NUMERIC
+from halfseen.core.stored import whole
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_fitting import DirectObjective
+from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.expected import ExpectedBins, ExpectedUnits
 from halfseen.nn.heads import PiecewiseLinear
 from halfseen.nn.inputs import ZeroFill
@@ -202,7 +204,6 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
         self.codec_ = self.generator_.codec_
-        self.n_members_ = facts["n_members"]
+        self.n_members_ = whole(facts, "n_members", 1)
         self._make()
-        self.model_.load_state_dict(tensors)
-        self.model_.requires_grad_(False).eval()
+        restore_network(self.model_, tensors)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from halfseen.core.batch import Rows
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import NUMERIC, DataSpec
+from halfseen.core.stored import entries, numbers, whole
 from halfseen.errors import SettingError
 from halfseen.estimators.label_fitting import LabelFit, Objective
 from halfseen.estimators.labelled import LabelEstimator, as_numpy
@@ -213,9 +214,11 @@ class HeadEstimator(LabelEstimator):
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
-        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
-        self.indicated_ = [int(j) for j in facts["indicated"]]
-        self.edges_ = np.asarray(facts["edges"], dtype=float).reshape(-1, self.n_bins + 1)
+        self.history_, self.n_iter_ = entries(facts, "history"), whole(facts, "n_iter", 0, 2**53)
+        n = self.codec_.spec.n_columns
+        places = numbers(facts, "indicated", None).astype(int).tolist()
+        self.indicated_ = [whole({"indicated": j}, "indicated", 0, n - 1) for j in places]
+        self.edges_ = numbers(facts, "edges", None, self.n_bins + 1).reshape(-1, self.n_bins + 1)
 
 
 def _expect(name: str, value: Any, holds: bool, what: str) -> None:

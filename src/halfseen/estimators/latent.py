@@ -15,6 +15,7 @@ from halfseen.core.batch import Rows
 from halfseen.core.draws import half_sample_mode
 from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import NUMERIC, DataSpec
+from halfseen.core.stored import entries, flags, member, numbers, pair, whole
 from halfseen.core.units import Units
 from halfseen.errors import AnswerQualityWarning, SettingError, TrainingWarning
 from halfseen.estimators.answers import Answers
@@ -27,6 +28,7 @@ from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.recipes import MIWAE, Recipe
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.search import choose_settings
+from halfseen.estimators.stored_network import restore_network, set_common
 from halfseen.mechanisms.base import Mechanism
 from halfseen.nn.unimodal import BlockMask
 from halfseen.objectives.evidence import Importance, Objective
@@ -550,22 +552,18 @@ class LatentImputer(RowGenerator, BaseImputer):
         return facts, self.model_.state_dict()
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
-        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
-        self.search_ = facts["search"]
-        self.missing_share_ = np.asarray(facts["missing_share"])
-        if "units" not in facts:
+        self.n_members_, self.search_ = whole(facts, "n_members", 1), entries(facts, "search")
+        set_common(self, facts)
+        if not self._varying:
             return
-        spec = self._spec
-        self.units_ = Units.from_json(spec, facts["units"])
-        self.floor_ = np.asarray(facts["floor"])
-        self.repeats_ = Repeats.from_json(facts["repeats"])
-        self.incomplete_ = np.asarray(facts["incomplete"], bool)
-        low, high = facts["range"]
-        self.range_ = np.asarray(low), np.asarray(high)
+        spec, p = self._spec, self._spec.n_columns
+        self.units_ = Units.from_json(spec, member(facts, "units"))
+        self.floor_ = numbers(facts, "floor", p)
+        self.repeats_ = Repeats.from_json(member(facts, "repeats"), p)
+        self.incomplete_ = flags(facts, "incomplete", p)
+        self.range_ = pair(facts, "range", p)
         self._make(spec)
-        self.model_.load_state_dict(tensors)
-        self.model_.requires_grad_(False).eval()
+        restore_network(self.model_, tensors)
 
     def __sklearn_tags__(self) -> Any:
         """Tags for scikit-learn."""

@@ -26,6 +26,7 @@ from halfseen.estimators.labelled import (
     check_lengths,
 )
 from halfseen.estimators.latent import LatentImputer
+from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.inputs import ZeroFill
 from halfseen.terms.completion import SAMPLERS
 from halfseen.terms.direct import DirectModel
@@ -199,11 +200,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         super()._set_state(facts, tensors)
         self.codec_ = self.generator_.codec_
         self._make()
-        missing, unexpected = self.model_.load_state_dict(tensors, strict=False)
-        known = set(_own_tensors(self.model_))
-        if unexpected or known & set(missing):
-            raise ValueError(f"tensors {sorted(known & set(missing)) + unexpected} do not fit")
-        self.model_.requires_grad_(False).eval()
+        restore_network(self.model_, tensors, _own_tensors(self.model_))
 
 
 class LatentClassifier(IncompleteClassifier, LatentLabelEstimator):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,7 +42,10 @@ class MaskUnits(nn.Module):
         self.n_units = int(unit.max()) + 1 if len(unit) else 0
         self.register_buffer("unit", unit, persistent=False)
         self.register_buffer("place", unit[Features(spec).column], persistent=False)
-        first = torch.tensor([int((unit == u).nonzero()[0]) for u in range(self.n_units)])
+        found, places = np.unique(unit.cpu().numpy(), return_index=True)
+        if len(found) != self.n_units:
+            raise ValueError(f"Got units {found.tolist()[:10]}. Expected all of 0, 1, ...")
+        first = torch.from_numpy(places)
         self.register_buffer("first", first.long(), persistent=False)
         identity = torch.equal(self.place, torch.arange(len(self.place)))
         self.plain = bool(identity)

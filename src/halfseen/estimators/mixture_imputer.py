@@ -17,12 +17,14 @@ from halfseen.core.factor_mixture import FactorMixture, LowRankMixture, Posterio
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import DataSpec
-from halfseen.errors import SettingError, TrainingWarning
+from halfseen.core.stored import entries, member, number, numbers
+from halfseen.errors import FileFormatError, SettingError, TrainingWarning
 from halfseen.estimators.base import store
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.factor_em import Prior, climb
 from halfseen.estimators.factor_start import feature_moments, start_mixture
 from halfseen.estimators.gaussian_choice import LADDER, Shape, choose_shape
+from halfseen.estimators.stored_network import stored
 from halfseen.training.loop import INTERRUPTED
 from halfseen.training.progress import progress
 
@@ -292,9 +294,17 @@ class MixtureImputer(ConditionalImputer):
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
-        if "shape" not in facts:
+        if not self._varying:
             return
-        self.shape_, self.choice_ = Shape(*facts["shape"]), facts["choice"]
-        self.converged_, self.temperature_ = facts["converged"], facts["temperature"]
+        components, rank = numbers(facts, "shape", 2)
+        self.shape_, self.choice_ = Shape(int(components), int(rank)), entries(facts, "choice")
+        self.converged_ = bool(member(facts, "converged"))
+        self.temperature_ = number(facts, "temperature", positive=True)
+        weights = stored(tensors, "log_weights", None)
+        mean = stored(tensors, "mean", len(weights), None)
+        stored(tensors, "factor", *mean.shape, None)
+        variance = stored(tensors, "variance", *mean.shape)
+        if not len(weights) or (variance < 0).any():
+            raise FileFormatError("The file's mixture has no component, or variances below 0.")
         model = FactorMixture.from_tensors(tensors)
         self.model_ = model.to(device=self.device, dtype=self._dtype)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from halfseen.core.stored import numbers
+from halfseen.errors import FileFormatError
+
 __all__ = ["NormalScores"]
 
 # Gauss-Hermite nodes behind a mean.
@@ -90,4 +93,9 @@ class NormalScores:
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> NormalScores:
         """Inverse of :meth:`to_json`."""
-        return cls(np.asarray(state["values"]), np.asarray(state["counts"]))
+        values, counts = numbers(state, "values", None), numbers(state, "counts", None)
+        if not len(values) or len(counts) != len(values) or (np.diff(values) <= 0).any():
+            raise FileFormatError("The file's scores are not of rising values. Expected such.")
+        if (counts < 1).any() or (counts % 1 > 0).any():
+            raise FileFormatError("The file's scores have counts that are none.")
+        return cls(values, counts.astype(np.int64))

@@ -6,9 +6,6 @@ the package has can be made.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,29 +15,41 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
-from halfseen.errors import FileFormatError, SettingError
+from halfseen.errors import FileFormatError, MissingDependencyError, SettingError
+from halfseen.estimators.allowance import Allowance
 from halfseen.estimators.base import TableEstimator
+from halfseen.estimators.file_schema import check_header, check_params, check_settings
+from halfseen.estimators.model_file import read_file, write_file
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.images import ImageMask
 from halfseen.tables.choice import codec_from_json
 
-__all__ = ["FORMAT", "read_model", "write_model"]
+__all__ = ["read_model", "write_model"]
 
-FORMAT = 1
+# What may be allocated while a model is made: so much, and so many times its file.
+FREE_BYTES, TIMES_FILE = 256 * 2**20, 8
+FREE_CALLS, CALLS_PER_TENSOR = 20_000, 100
 # Keys by which a file tells arguments that JSON does not have from mappings of the user's.
 _MARKS = ({"pairs"}, {"network"}, {"mechanism", "settings"}, {"estimator", "settings"})
 
 
+# What Python, torch and numpy raise over values that make no sense.
+ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 def write_model(estimator: Any, path: Path) -> None:
     """Write a fitted estimator; the target is replaced only by a complete file."""
-    from safetensors.torch import save
-
     header, tensors = _describe(estimator)
-    data = save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        metadata={"halfseen": json.dumps({"format": FORMAT, **header})},
-    )
-    _replace(path, data)
+    write_file(path, header, tensors)
 
 
 def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -62,20 +71,6 @@ def _describe(estimator: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, tensors
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write beside the target, then move into place."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as sink:
-            sink.write(data)
-            sink.flush()
-            os.fsync(sink.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, Any]) -> Any:
     """Make the estimator that a file holds.
 
@@ -89,15 +84,21 @@ def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, 
         Arguments that the file cannot hold, such as a mechanism written by the user; one of an
         estimator inside has its name in front, as in ``generator__mechanism``.
     """
-    header, tensors = _open(path)
+    header, tensors = read_file(path)
+    n_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    allowed = FREE_BYTES + TIMES_FILE * n_bytes
     try:
-        return _make(header, tensors, methods, overrides)
-    except (FileFormatError, SettingError):
+        check_header(header)
+        with Allowance(allowed, FREE_CALLS + CALLS_PER_TENSOR * len(tensors)):
+            return _make(header, tensors, methods, overrides)
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    except (SettingError, MissingDependencyError):
         raise
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, IndexError) as error:
+    except ERRORS as error:
         raise FileFormatError(
-            f"{path} does not hold a whole estimator ({type(error).__name__}: {error}). "
-            "Expected a file written by save()."
+            f"{path} does not hold a whole estimator ({type(error).__name__}: "
+            f"{str(error)[:200]}). Expected a file written by save()."
         ) from error
 
 
@@ -109,7 +110,8 @@ def _make(
     prefix: str = "",
 ) -> Any:
     """Inverse of :func:`_describe`; ``prefix`` is what arguments of ``load`` begin with."""
-    method = _method(header.get("method"), methods)
+    method = _method(header["method"], methods)
+    check_params(method, header["params"])
     nested = {k for name in header["parts"] for k in overrides if k.startswith(f"{name}__")}
     given = {k: value for k, value in overrides.items() if k not in nested}
     params = {
@@ -117,6 +119,7 @@ def _make(
         for k, v in header["params"].items()
     }
     estimator = method(**{**params, **given})
+    check_settings(estimator)
     estimator.codec_ = codec_from_json(header["codec"])
     estimator._set_features()
     own = dict(tensors)
@@ -144,33 +147,6 @@ def _method(name: Any, methods: Mapping[str, type]) -> type:
             f"Expected one of {sorted(methods)}."
         )
     return methods[name]
-
-
-def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.exists():
-        raise FileNotFoundError(f"No file at {path}.")
-    try:
-        with safe_open(path, framework="pt") as source:
-            text = (source.metadata() or {}).get("halfseen")
-            tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise FileFormatError(
-            f"{path} is not a halfseen model ({error}). Expected a file written by save()."
-        ) from error
-    if text is None:
-        raise FileFormatError(f"{path} has no halfseen header. Expected a file written by save().")
-    try:
-        header = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise FileFormatError(f"{path} has a broken header ({error}).") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise FileFormatError(
-            f"{path} is not of format {FORMAT}, which this version reads. "
-            "Use the version of halfseen that wrote it, or fit again."
-        )
-    return header, tensors
 
 
 def _seed(estimator: Any) -> int | None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from halfseen.core.spec import NUMERIC, DataSpec
-from halfseen.errors import SettingError
+from halfseen.core.stored import entries, number, numbers, whole
+from halfseen.errors import FileFormatError, SettingError
 
 __all__ = ["NO_REPEATS", "Repeats", "find_repeats"]
 
@@ -48,9 +49,21 @@ class Repeats:
         return {name: list(getattr(self, name).items()) for name in ("grid", "atom", "exact")}
 
     @classmethod
-    def from_json(cls, state: dict[str, Any]) -> Repeats:
-        """Inverse of :meth:`to_json`."""
-        return cls(*(dict(map(tuple, state[name])) for name in ("grid", "atom", "exact")))
+    def from_json(cls, state: dict[str, Any], n_columns: int) -> Repeats:
+        """Inverse of :meth:`to_json`, for the columns that vary."""
+        made = cls()
+        for name in ("grid", "exact"):
+            for j, values in _by_column(state, name, n_columns):
+                rising = numbers({name: values}, name, None)
+                if not rising.size or (np.diff(rising) < 0).any():
+                    raise FileFormatError(f"The file's {name!r} has {values} for column {j}.")
+                getattr(made, name)[j] = rising.tolist()
+        for j, value in _by_column(state, "atom", n_columns):
+            made.atom[j] = number({"atom": value}, "atom")
+        sizes = {j: len(values) for j, values in made.grid.items()} | dict.fromkeys(made.atom, 1)
+        if sizes != {j: len(values) for j, values in made.exact.items()}:
+            raise FileFormatError("The file's repeated values are not those of the table.")
+        return made
 
     def hits(self, x: np.ndarray) -> np.ndarray:
         """Cells that have a probability and no density: all of a grid, those at an atom.
@@ -91,6 +104,12 @@ class Repeats:
                 middles = (known[1:] + known[:-1]) / 2
                 data[..., j] = known[np.searchsorted(middles, data[..., j])]
         return data
+
+
+def _by_column(state: Any, name: str, n_columns: int) -> list[tuple[int, Any]]:
+    """Pairs of a column's place and what a file says of it."""
+    pairs = [entries({name: item}, name, 2) for item in entries(state, name)]
+    return [(whole({name: j}, name, 0, n_columns - 1), said) for j, said in pairs]
 
 
 NO_REPEATS = Repeats()

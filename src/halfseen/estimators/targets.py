@@ -12,10 +12,14 @@ import torch
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from halfseen.errors import SettingError
+from halfseen.core.stored import entries, member, number, numbers
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.terms.label import ClassLaw, LabelLaw, NumberLaw
 
 __all__ = ["ClassTarget", "NumberTarget", "Target"]
+
+# For the classes of a file, whose type says how wide the widest text is.
+MOST_BYTES = 2**24
 
 
 class Target(ABC):
@@ -109,9 +113,9 @@ class ClassTarget(Target):
     def from_json(cls, state: dict[str, Any]) -> Self:
         """See :class:`Target`."""
         target = cls()
-        target.classes = np.asarray(state["classes"], dtype=np.dtype(state["dtype"]))
-        weight = state["weight"]
-        target.weight = None if weight is None else np.asarray(weight)
+        target.classes = _stored_classes(state)
+        if member(state, "weight") is not None:
+            target.weight = numbers(state, "weight", len(target.classes))
         return target
 
 
@@ -157,8 +161,25 @@ class NumberTarget(Target):
     def from_json(cls, state: dict[str, Any]) -> Self:
         """See :class:`Target`."""
         target = cls()
-        target.shift, target.scale = float(state["shift"]), float(state["scale"])
+        target.shift, target.scale = number(state, "shift"), number(state, "scale", positive=True)
         return target
+
+
+def _stored_classes(state: Any) -> np.ndarray:
+    """Classes as a file has them: distinct numbers, text or truth values of one type."""
+    given, said = entries(state, "classes"), member(state, "dtype")
+    kind = np.dtype(said) if isinstance(said, str) else np.dtype("V1")
+    same = {type(label) for label in given} in ({str}, {bool}, {int}, {float}, {int, float})
+    fits = kind.kind in "biufU" and kind.itemsize * len(given) <= MOST_BYTES
+    if not same or not fits or len(set(given)) < len(given):
+        raise FileFormatError(
+            f"The file has {len(given)} classes of the type {str(said)[:40]!r}. Expected distinct "
+            "numbers, text or truth values: it is damaged, or was not written by save()."
+        )
+    classes = np.asarray(given, dtype=kind)
+    if classes.tolist() != given:
+        raise FileFormatError(f"The file's classes {given[:5]} are not of its type {said!r}.")
+    return classes
 
 
 def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:

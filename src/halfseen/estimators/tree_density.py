@@ -13,11 +13,13 @@ from halfseen.core.batch import Rows
 from halfseen.core.features import Features
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import entries, member, numbers, whole
 from halfseen.core.units import Units
-from halfseen.errors import SettingError
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.row_drawer import RowDrawer
+from halfseen.estimators.stored_network import restore_network, set_common
 from halfseen.estimators.tree_design import TreeDesign, column_order, make_tree
 from halfseen.estimators.tree_fitting import CHUNK_FLOATS, TreeFit, row_parts
 from halfseen.estimators.tree_start import start_leaves, start_tree
@@ -81,8 +83,8 @@ class TreeDensity(RowDrawer):
             sizes[name] = (getattr(self, name),)
         if self.n_members is None:
             del sizes["n_members"]
-        for name, numbers in sizes.items():
-            if not all(isinstance(v, (int, np.integer)) and v > 0 for v in numbers) or not numbers:
+        for name, given in sizes.items():
+            if not all(isinstance(v, (int, np.integer)) and v > 0 for v in given) or not given:
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected positive whole numbers."
                 )
@@ -227,15 +229,15 @@ class TreeDensity(RowDrawer):
         return facts, self.model_.state_dict()
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_, self.n_members_ = facts["seed"], facts["n_members"]
-        self.history_, self.n_iter_ = facts["history"], facts["n_iter"]
-        self.missing_share_ = np.asarray(facts["missing_share"])
-        if "units" not in facts:
+        self.n_members_ = whole(facts, "n_members", 1)
+        set_common(self, facts)
+        if not self._varying:
             return
-        spec = self._spec
-        self.units_ = Units.from_json(spec, facts["units"])
-        self.floor_, self.order_ = np.asarray(facts["floor"]), facts["order"]
-        self.repeats_ = Repeats.from_json(facts["repeats"])
+        spec, p = self._spec, self._spec.n_columns
+        self.units_ = Units.from_json(spec, member(facts, "units"))
+        self.floor_, self.order_ = numbers(facts, "floor", p), entries(facts, "order")
+        if sorted(self.order_) != list(range(p if spec.shape is None else 0)):
+            raise FileFormatError("The file's 'order' is not one of its columns.")
+        self.repeats_ = Repeats.from_json(member(facts, "repeats"), p)
         self._make(spec)
-        self.model_.load_state_dict(tensors)
-        self.model_.requires_grad_(False)
+        restore_network(self.model_, tensors)

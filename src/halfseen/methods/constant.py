@@ -18,6 +18,7 @@ from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer, store
 from halfseen.estimators.card import MethodCard
+from halfseen.estimators.stored_network import stored
 
 __all__ = ["MeanImputer", "MedianImputer", "ModeImputer", "ZeroImputer"]
 
@@ -77,7 +78,7 @@ class _ConstantImputer(BaseImputer):
         return {}, {"statistics": torch.from_numpy(self.statistics_.copy())}
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.statistics_ = tensors["statistics"].numpy().copy()
+        self.statistics_ = stored(tensors, "statistics", self.n_features_in_).numpy().copy()
 
 
 class MeanImputer(_ConstantImputer):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from halfseen.core.batch import Rows
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import entries, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.card import MethodCard
@@ -175,7 +176,12 @@ class GaussianCopulaImputer(MixtureImputer):
         return facts, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.scores_ = {int(j): NormalScores.from_json(state) for j, state in facts["scores"]}
+        pairs = [entries({"scores": item}, "scores", 2) for item in entries(facts, "scores")]
+        most = len(self._varying) - 1
+        self.scores_ = {
+            whole({"scores": j}, "scores", 0, most): NormalScores.from_json(state)
+            for j, state in pairs
+        }
         super()._set_state(facts, tensors)
-        if "units" in facts:
+        if self._varying:
             self.units_ = Units.from_json(self._scored(self._spec), facts["units"])

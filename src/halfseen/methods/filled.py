@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from halfseen.core.batch import Rows
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import member, numbers, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
@@ -24,6 +25,7 @@ from halfseen.estimators.card import MethodCard
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_fitting import DirectObjective
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
+from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.inputs import (
     ConstantChannels,
     FixedConstant,
@@ -103,12 +105,11 @@ class _Filled(HeadEstimator):
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         super()._set_state(facts, tensors)
-        self.units_ = Units.from_json(self._spec, facts["units"])
-        self.n_members_ = facts["n_members"]
-        self.statistics_ = np.asarray(facts["statistics"], dtype=float)
+        self.units_ = Units.from_json(self._spec, member(facts, "units"))
+        self.n_members_ = whole(facts, "n_members", 1)
+        self.statistics_ = numbers(facts, "statistics", self._spec.n_features)
         self._make()
-        self.model_.load_state_dict(tensors)
-        self.model_.requires_grad_(False).eval()
+        restore_network(self.model_, tensors)
 
 
 def _statistics(fill: str, spec: DataSpec, units: Units, values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from halfseen.core.batch import Rows
 from halfseen.core.features import Features
 from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import entries, member, number, pair, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError, TrainingWarning
 from halfseen.estimators.base import BaseImputer, store
@@ -26,6 +27,7 @@ from halfseen.estimators.low_rank_choice import (
     hold_out,
 )
 from halfseen.estimators.ranges import seen_range
+from halfseen.estimators.stored_network import stored
 from halfseen.training.loop import INTERRUPTED
 from halfseen.training.progress import progress
 
@@ -284,13 +286,18 @@ class MatrixFactorizationImputer(BaseImputer):
         return facts, {"offset": self.model_.offset, "loadings": self.model_.loadings}
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.seed_, self.rank_, self.ridge_ = facts["seed"], facts["rank"], facts["ridge"]
-        self.choice_, self.objective_ = facts["choice"], facts["objective"]
+        self.seed_ = whole(facts, "seed", 0, 2**63)
+        self.rank_, self.ridge_ = member(facts, "rank"), member(facts, "ridge")
+        self.choice_, self.objective_ = entries(facts, "choice"), entries(facts, "objective")
         self.n_iter_ = len(self.objective_)
-        if "units" not in facts:
+        if not self._varying:
             return
-        self.units_ = Units.from_json(self._spec, facts["units"])
-        low, high = facts["range"]
-        self.range_ = np.asarray(low), np.asarray(high)
-        model = LowRank(tensors["offset"], tensors["loadings"], facts["penalty"])
+        spec = self._spec
+        self.units_ = Units.from_json(spec, member(facts, "units"))
+        self.range_ = pair(facts, "range", spec.n_columns)
+        model = LowRank(
+            stored(tensors, "offset", spec.n_features),
+            stored(tensors, "loadings", spec.n_features, None),
+            number(facts, "penalty", positive=True),
+        )
         self.model_ = model.to(self.device)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from halfseen.core.batch import Rows
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import number, numbers
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
@@ -393,8 +394,8 @@ device, verbose
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         if "sign" in facts:
-            self.sign_, self.tied_ = np.asarray(facts["sign"]), facts["tied"]
-            self.start_slope_ = facts["start_slope"]
+            self.sign_ = numbers(facts, "sign", len(self._varying))
+            self.tied_, self.start_slope_ = bool(facts["tied"]), number(facts, "start_slope")
         super()._set_state(facts, tensors)
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from halfseen.core.spec import DataSpec
+from halfseen.core.stored import member
 from halfseen.errors import SettingError
 from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
@@ -193,7 +194,7 @@ class VSAEImputer(AutoencoderImputer):
         return facts | {"whole": self.whole_}, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.whole_ = facts["whole"]
+        self.whole_ = bool(member(facts, "whole"))
         super()._set_state(facts, tensors)
 
     @classmethod

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from halfseen.core.spec import Block, Column, DataSpec
-from halfseen.errors import ColumnError, SettingError
+from halfseen.core.stored import entries, member, strings
+from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.codec import Encoded
 from halfseen.tables.forms import Form, form_from_json, form_of
 from halfseen.tables.parts import Part, choose_part, length, part_from_json
@@ -241,8 +242,12 @@ class BlockCodec:
     def from_json(cls, state: Mapping[str, Any]) -> BlockCodec:
         """Inverse of :meth:`to_json`."""
         codec = cls()
-        codec.parts = {block["name"]: part_from_json(block["codec"]) for block in state["blocks"]}
-        codec._forms = {block["name"]: form_from_json(block["form"]) for block in state["blocks"]}
+        blocks = entries(state, "blocks")
+        names = strings({"names": [member(block, "name") for block in blocks]}, "names")
+        if not names or len(set(names)) < len(names):
+            raise FileFormatError(f"The file has modalities {names[:10]}. Expected distinct ones.")
+        codec.parts = {block["name"]: part_from_json(member(block, "codec")) for block in blocks}
+        codec._forms = {block["name"]: form_from_json(member(block, "form")) for block in blocks}
         codec._join()
         return codec
 

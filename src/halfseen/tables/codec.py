@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from halfseen.core.spec import Column, DataSpec
+from halfseen.core.stored import entries, member, strings
 from halfseen.errors import ColumnError, UnseenCategoryWarning
 from halfseen.tables.containers import Container, Fill, blank_table, exact_table, open_table
 from halfseen.tables.kinds import check_support, infer_column, refusal
 from halfseen.tables.raw import Level, Raw
 from halfseen.tables.settings import check_kinds
+from halfseen.tables.stored_record import check_record, stored_levels
 
 __all__ = ["Encoded", "TableCodec"]
 
@@ -215,11 +217,13 @@ class TableCodec:
     def from_json(cls, state: Mapping[str, Any]) -> TableCodec:
         """Inverse of :meth:`to_json`."""
         codec = cls()
-        codec.spec = DataSpec.from_json(state["columns"])
-        names = state["feature_names"]
-        codec.feature_names = None if names is None else list(names)
-        codec.levels = {name: list(levels) for name, levels in state["levels"].items()}
+        codec.spec = DataSpec.from_json(entries(state, "columns"))
+        n = codec.spec.n_columns
+        named = member(state, "feature_names") is not None
+        codec.feature_names = strings(state, "feature_names", n) if named else None
+        codec.levels = stored_levels(codec.spec, member(state, "levels"))
         codec._record = state.get("record") or codec._plain_record()
+        check_record(codec._record, n)
         return codec
 
     def _plain_record(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from halfseen.errors import ColumnError
 from halfseen.tables.raw import round_clip
+from halfseen.tables.stored_record import check_form
 from halfseen.tables.text_containers import is_absent
 
 __all__ = ["Form", "Whole", "form_from_json", "form_of"]
@@ -206,6 +207,7 @@ def form_from_json(state: Mapping[str, Any]) -> Form:
     array([[3.0],
            [None]], dtype=object)
     """
+    check_form(state)
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items() if k != "form"}
     return _FORMS[state["form"]](**settings)
 

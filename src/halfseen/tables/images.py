@@ -10,11 +10,16 @@ import torch
 from torch import Tensor
 
 from halfseen.core.spec import DataSpec
-from halfseen.errors import ColumnError, SettingError
+from halfseen.core.stored import numbers
+from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.codec import Encoded
 from halfseen.tables.raw import Level
+from halfseen.tables.stored_record import check_float
 
 __all__ = ["ImageCodec"]
+
+# Pixels of a picture that a file may ask for: each is a column.
+MOST_PIXELS = 2**18
 
 Shape = tuple[int, int, int]
 
@@ -194,9 +199,16 @@ class ImageCodec:
     def from_json(cls, state: Mapping[str, Any]) -> ImageCodec:
         """Inverse of :meth:`to_json`."""
         codec = cls()
-        codec.spec = _spec(state["image_shape"])
+        shape = numbers(state, "image_shape", 3, positive=True)
+        if shape.prod() > MOST_PIXELS or (shape % 1 > 0).any():
+            raise FileFormatError(
+                f"The file is for pictures of {shape.tolist()} pixels. Expected channels, height "
+                f"and width, {MOST_PIXELS} pixels at most."
+            )
+        codec.spec = _spec(shape)
         default = {"tensor": False, "dtype": "float64"}
         codec._record = {key: state.get(key, default[key]) for key in default}
+        check_float(codec._record["dtype"])
         return codec
 
     def _open(self, images: Any) -> np.ndarray:

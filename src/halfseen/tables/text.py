@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from halfseen.core.spec import Block, Column, DataSpec
-from halfseen.errors import ColumnError, SettingError
+from halfseen.core.stored import member, strings, whole
+from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.codec import Encoded
 from halfseen.tables.raw import Level
+from halfseen.tables.stored_record import check_texts
 from halfseen.tables.text_containers import (
     blank_texts,
     record_texts,
@@ -24,6 +26,8 @@ __all__ = ["END", "UNKNOWN", "TextCodec", "tokenize"]
 
 # The first two codes of a sequence: what follows the last token, and tokens that are not known.
 END, UNKNOWN = "<end>", "<unk>"
+# Columns of texts, and features of all of these, that a file may ask for.
+MOST_CODES, MOST_FEATURES = 2**18, 2**24
 SETTINGS = {"max_length": 8, "max_tokens": 200, "bag": False}
 # Words, with apostrophes inside; single signs; and what a restored text may hold.
 _TOKEN = re.compile(r"<unk>|\w+(?:'\w+)*|[^\w\s]")
@@ -147,7 +151,8 @@ class TextCodec:
             names = [f"{self.name}[{place}]" for place in range(length)]
             size = len(self.vocabulary)
             columns = tuple(Column(name, "nominal", n_levels=size) for name in names)
-            self.levels = {name: list(self.vocabulary) for name in names}
+            shared: list[Level] = list(self.vocabulary)
+            self.levels = dict.fromkeys(names, shared)
         block = Block(self.name, tuple(range(len(columns))), tokens=not self.bag)
         self.spec = DataSpec(columns, blocks=(block,))
 
@@ -255,9 +260,20 @@ class TextCodec:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> TextCodec:
         """Inverse of :meth:`to_json`."""
+        known, bag = strings(state, "tokens"), member(state, "bag")
+        length = whole(state, "length", 1, MOST_CODES)
+        good = isinstance(bag, bool) and isinstance(member(state, "name"), str)
+        good &= len({*known, END, UNKNOWN}) == len(known) + 2
+        good &= length == len(known) if bag else length * (len(known) + 2) <= MOST_FEATURES
+        if not good:
+            raise FileFormatError(
+                f"The file has texts of {length} tokens out of {len(known)}. Expected distinct "
+                "tokens, as save() writes them."
+            )
+        check_texts(member(state, "container"))
         codec = cls(state["name"])
-        codec.bag, codec._container = state["bag"], dict(state["container"])
-        codec._set(list(state["tokens"]), state["length"])
+        codec.bag, codec._container = bag, dict(state["container"])
+        codec._set(known, length)
         return codec
 
 
