@@ -19,6 +19,9 @@ __all__ = ["ColumnScore", "averages", "evaluate"]
 
 # With more features than this each one is regressed on some of the others only.
 MOST_FEATURES = 50
+# Regressions of the round robin: 10 rounds up to 1000 features. Beyond the larger number it would
+# take minutes and gigabytes, for the correlations of all pairs.
+MOST_REGRESSIONS, MOST_COMPARED = 10_000, 2000
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ColumnScore:
         Error of the mean, or of the most frequent category.
     iterative : float
         Error of scikit-learn's ``IterativeImputer`` on standardised numbers and indicators of
-        categories.
+        categories. NaN where these are more than 2000 features.
     """
 
     name: str
@@ -205,7 +208,10 @@ def _iterative(holed: np.ndarray, spec: DataSpec, seed: int) -> np.ndarray:
         for j, column in enumerate(spec.columns)
     ]
     features = np.hstack(blocks)
+    if features.shape[1] > MOST_COMPARED:
+        return np.full_like(holed, np.nan)
     imputer = IterativeImputer(
+        max_iter=min(10, MOST_REGRESSIONS // features.shape[1]),
         random_state=seed,
         keep_empty_features=True,
         n_nearest_features=MOST_FEATURES if features.shape[1] > MOST_FEATURES else None,

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from halfseen.core.stored import entries, member, number, numbers
@@ -73,7 +72,7 @@ class ClassTarget(Target):
         some, known = _labels(y)
         if not known.any():
             raise SettingError("Got y without any label. Expected one for some of the rows.")
-        check_classification_targets(some)
+        _check_classes(some)
         self.classes = np.unique(some)
         if self.class_weight is not None:
             from sklearn.utils.class_weight import compute_class_weight
@@ -192,18 +191,28 @@ def _labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     return some, known
 
 
+def _check_classes(labels: np.ndarray) -> None:
+    """Refuse numbers between the whole ones, which are no classes."""
+    if labels.dtype.kind == "f" and (labels != np.rint(labels)).any():
+        odd = labels[labels != np.rint(labels)][0]
+        raise SettingError(
+            f"Unknown label type: continuous. Got the label {odd!s} in y. Expected classes: use a "
+            "regressor, or make text of them if they are classes."
+        )
+
+
 def _as_simple(labels: np.ndarray) -> np.ndarray:
     """Objects as what all of them are; text beside numbers is refused, never made equal."""
     if labels.dtype != object:
         simple = labels
     else:
-        simple = np.asarray(labels.tolist())
+        simple = labels if _holds_lists(labels) else np.asarray(labels.tolist())
         texts = sum(isinstance(label, str) for label in labels.tolist())
         truths = sum(isinstance(label, (bool, np.bool_)) for label in labels.tolist())
         if texts not in (0, len(labels)) or truths not in (0, len(labels)):
             simple = labels
-    if simple.dtype.kind in "OMmV":
-        kinds = sorted({type(label).__name__ for label in labels.tolist()})
+    if simple.dtype.kind not in "biufUT":
+        kinds = sorted({type(label).__name__ for label in labels})
         raise SettingError(
             f"Got labels of type {kinds}. Expected text, numbers or truth values, all alike: "
             "convert them, by y.astype(str) for example."
@@ -211,11 +220,15 @@ def _as_simple(labels: np.ndarray) -> np.ndarray:
     return simple
 
 
+def _holds_lists(labels: np.ndarray) -> bool:
+    return any(isinstance(label, (list, tuple, np.ndarray)) for label in labels)
+
+
 def _numbers(y: Any) -> np.ndarray:
     column = _column(y, "a number")
     try:
         numbers = np.where(pd.isna(column), np.nan, column).astype(float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SettingError(
             f"Got labels that are not numbers ({error}). Expected numbers; use a classifier "
             "for classes."
@@ -242,5 +255,10 @@ def _column(y: Any, what: str) -> np.ndarray:
     elif hasattr(y, "to_list"):
         values = np.asarray(y.to_list(), dtype=object)
     else:
-        values = np.asarray(y)
+        values = np.asarray(y.detach().cpu() if isinstance(y, torch.Tensor) else y)
+    if values.ndim != 1 and values.shape[1:] != (1,):
+        raise SettingError(
+            f"y should be a 1d array, got an array of shape {values.shape} instead. Expected "
+            f"{what} per row, in one column: choose one, or fit an estimator for each."
+        )
     return column_or_1d(values, warn=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from halfseen.errors import ColumnError
 from halfseen.tables.containers import Container, Fill
 from halfseen.tables.raw import Raw, Tag, round_clip, to_floats
 
@@ -18,7 +19,6 @@ class Array(Container):
 
     def __init__(self, table: np.ndarray) -> None:
         super().__init__(table)
-        self._raws: dict[int, Raw] = {}
         self.plain = self._is_plain()
 
     @property
@@ -36,11 +36,9 @@ class Array(Container):
         """Number of rows and columns."""
         return self.table.shape
 
-    def raw(self, place: int) -> Raw:
+    def read(self, place: int) -> Raw:
         """Read one column."""
-        if place not in self._raws:
-            self._raws[place] = _read(f"x{place}", self.table[:, place])
-        return self._raws[place]
+        return _read(f"x{place}", self.table[:, place])
 
     def record(self) -> dict[str, Any]:
         """Type of the numbers, and how many columns there are."""
@@ -112,13 +110,20 @@ def _read(name: str, cells: np.ndarray) -> Raw:
 def _cast(fill: Fill, dtype: np.dtype, raw: Raw) -> Any:
     if dtype.kind == "O":
         return as_objects(fill, raw)
+    if fill.is_text and dtype.kind != "T":
+        raise ColumnError(
+            f"Column {raw.name!r} is of {dtype}, which cannot hold {fill.texts[0]!r}. Expected "
+            "text, as in fit: pass an array of objects."
+        )
     return fill.texts if dtype.kind == "T" else to_floats(fill.numbers, dtype)
 
 
 def as_objects(fill: Fill, raw: Raw) -> np.ndarray:
     """Values as an array of Python objects, of the type of the column's seen cells."""
     out = np.empty(len(fill.values), dtype=object)
-    if raw.tag == "boolean":
+    if fill.is_text:
+        out[:] = fill.objects
+    elif raw.tag == "boolean":
         out[:] = fill.numbers.astype(bool).tolist()
     elif raw.tag == "integer":
         out[:] = round_clip(fill.numbers, np.dtype(np.int64)).tolist()

@@ -29,7 +29,7 @@ class ArrowTable(Container):
         """Number of rows and columns."""
         return self.table.shape
 
-    def raw(self, place: int) -> Raw:
+    def read(self, place: int) -> Raw:
         """Read one column."""
         return read_arrow(self.table.field(place).name, self.table.column(place))
 
@@ -120,12 +120,13 @@ def read_arrow(name: str, column: pa.ChunkedArray, dtype: str | None = None) -> 
 def fill_arrow(column: pa.ChunkedArray, fill: Fill) -> pa.ChunkedArray:
     """Replace some cells of an Arrow column, in its own type.
 
-    A column of type null, which can hold nothing, takes the type of the values.
+    A column of type null, which can hold nothing, takes the type of the values, and so does one
+    of numbers that is to hold text.
     """
     kind = column.type
     if pt.is_dictionary(kind):
         return pa.chunked_array([_fill_dictionary(_one_chunk(column), fill)])
-    if pt.is_null(kind):
+    if pt.is_null(kind) or (fill.is_text and _is_number(kind)):
         column = column.cast(pa.array(fill.objects).type)
     if "string_view" in str(kind):
         filled = fill_arrow(_large_text(column), fill)
@@ -135,6 +136,12 @@ def fill_arrow(column: pa.ChunkedArray, fill: Fill) -> pa.ChunkedArray:
     places[fill.where] = len(column) + np.arange(len(values))
     joined = pa.chunked_array([*column.chunks, values], type=column.type)
     return joined.take(pa.array(places))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return (
+        pt.is_integer(kind) or pt.is_floating(kind) or pt.is_decimal(kind) or pt.is_boolean(kind)
+    )
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -254,6 +254,7 @@ class TableCodec:
         if refused is not None:
             raise refused.error()
         if column.categorical:
+            _check_labels(raw, self.levels[column.name])
             return _encode_labels(raw, self.levels[column.name])
         if raw.n_seen == 0:
             return np.full(len(raw.missing), np.nan)
@@ -275,6 +276,22 @@ class TableCodec:
         levels = self.levels[column.name]
         codes = np.clip(np.rint(values), 0, len(levels) - 1).astype(np.intp)
         return [levels[code] for code in codes]
+
+
+def _check_labels(raw: Raw, levels: list[Level]) -> None:
+    """Refuse numbers where text was seen in fit, and text where none was."""
+    if raw.n_seen == 0:
+        return
+    text = [isinstance(level, str) for level in levels]
+    if raw.numbers is not None and all(text):
+        held, meant = "numbers or truth values", "text"
+    elif raw.tag == "text" and not any(text):
+        held, meant = "text", f"numbers or truth values such as {levels[0]!r}"
+    else:
+        return
+    raise ColumnError(
+        f"Column {raw.name!r} holds {held} ({raw.dtype}). Expected {meant}, as in fit: convert it."
+    )
 
 
 def _encode_labels(raw: Raw, levels: list[Level]) -> np.ndarray:

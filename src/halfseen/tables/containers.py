@@ -66,6 +66,11 @@ class Fill:
         return self.values if isinstance(self.values, list) else self.values.tolist()
 
     @property
+    def is_text(self) -> bool:
+        """Whether the values are text, which columns of numbers that are all missing lack."""
+        return isinstance(self.values, list) and all(isinstance(v, str) for v in self.values)
+
+    @property
     def texts(self) -> list[str]:
         """Values as text."""
         return [str(value) for value in self.objects]
@@ -85,6 +90,7 @@ class Container(ABC):
 
     def __init__(self, table: Any) -> None:
         self.table = table
+        self._raws: dict[int, Raw] = {}
 
     @property
     @abstractmethod
@@ -97,8 +103,14 @@ class Container(ABC):
         """Number of rows and columns."""
 
     @abstractmethod
-    def raw(self, place: int) -> Raw:
+    def read(self, place: int) -> Raw:
         """Read one column."""
+
+    def raw(self, place: int) -> Raw:
+        """One column, read once."""
+        if place not in self._raws:
+            self._raws[place] = self.read(place)
+        return self._raws[place]
 
     @abstractmethod
     def record(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class PandasFrame(Container):
         """Number of rows and columns."""
         return self.table.shape
 
-    def raw(self, place: int) -> Raw:
+    def read(self, place: int) -> Raw:
         """Read one column."""
         return _read(str(self.labels[place]), self.table.iloc[:, place])
 
@@ -174,6 +174,10 @@ def _filled(column: pd.Series, fill: Fill, raw: Raw) -> Any:
         return pd.arrays.ArrowExtensionArray(fill_arrow(chunks(column), fill))
     if isinstance(dtype, pd.CategoricalDtype):
         return _filled_category(column, fill)
+    if fill.is_text and raw.numbers is not None:
+        # No cell is seen, so that the type says nothing: pandas gives floats to such columns.
+        column = column.astype(object)
+        dtype = column.dtype
     if isinstance(dtype, np.dtype):
         cells = column.to_numpy(copy=True)
         cells[fill.where] = (

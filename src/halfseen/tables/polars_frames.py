@@ -29,7 +29,7 @@ class PolarsFrame(Container):
         """Number of rows and columns."""
         return self.table.shape
 
-    def raw(self, place: int) -> Raw:
+    def read(self, place: int) -> Raw:
         """Read one column."""
         return _read(self.table.to_series(place))
 
@@ -113,7 +113,8 @@ def _filled(column: pl.Series, fill: Fill, raw: Raw) -> pl.Series:
         cells = np.array([*column.to_list(), None], dtype=object)[:-1]
         cells[fill.where] = as_objects(fill, raw)
         return pl.Series(column.name, cells.tolist(), dtype=pl.Object)
-    if column.dtype == pl.Null:
+    number = column.dtype.is_numeric() or column.dtype == pl.Boolean
+    if column.dtype == pl.Null or (fill.is_text and number):
         return pl.Series(column.name, _spread(fill, fill.objects))
     if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
         texts = pl.Series(_spread(fill, fill.texts), dtype=pl.String)
