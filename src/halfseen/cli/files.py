@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,12 @@ class Job:
 
         source = read_source(path)
         names = source.table.column_names
+        repeated = [name for name, count in Counter(names).items() if count > 1]
+        if repeated:
+            raise ColumnError(
+                f"{path} has more than one column named {repeated[0]!r}. Expected distinct names: "
+                "rename them."
+            )
         ignored = tuple(name for name in ignore.split(",") if name)
         for name in ignored:
             if name not in names:

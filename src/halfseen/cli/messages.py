@@ -19,6 +19,10 @@ _WORDS = (
     ("drop it", "leave it out with --ignore"),
     ("Drop it", "Leave it out with --ignore"),
     ("with kinds=", "in a file for --columns"),
+    # Commands read UTF-8 and find the delimiter themselves.
+    (", or pass its encoding, such as encoding='latin-1'", ""),
+    (", or pass its encoding, such as encoding='utf-16'", ""),
+    (": correct it, or pass its delimiter", ": correct it"),
     ("Raise n_importance_predict", "Raise it with --set n_importance_predict=..."),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,13 +102,21 @@ def _labels(job: Job, target: str) -> pd.Series:
         raise ColumnError(f"{job.path} has no column {target!r}.{closest(target, names)}")
     if target in job.ignored:
         raise SettingError(f"Got --target {target} and --ignore {target}. Expected only one.")
-    cells = job.table.column(target).to_pylist()
+    cells = [
+        float(cell) if isinstance(cell, Decimal) else cell
+        for cell in job.table.column(target).to_pylist()
+    ]
     y = pd.Series(cells, dtype=object, name=target)
     strange = {type(cell).__name__ for cell in y[y.notna()] if not _usable(cell)}
     if strange:
         raise ColumnError(
             f"Column {target!r} holds {' and '.join(sorted(strange))}. Expected numbers, text or "
             "truth values to predict."
+        )
+    if not y.notna().any():
+        raise ColumnError(
+            f"Column {target!r} has no observed value to learn from. Expected one in some rows: "
+            "choose another target."
         )
     return y.where(y.notna(), None)
 

@@ -88,7 +88,9 @@ def parse_csv(
     Source
         The table, and the text if it is to be kept.
     """
+    _check_magic(data, place)
     text = _decode(data, place, encoding)
+    _check_quotes(text, place)
     delimiter = delimiter or _delimiter(text)
     header = _header(text, delimiter, place)
     parse = pc_csv.ParseOptions(
@@ -100,7 +102,7 @@ def parse_csv(
     typed = pc_csv.ConvertOptions(
         null_values=list(na_values), strings_can_be_null=True, quoted_strings_can_be_null=True
     )
-    table = _read(text, parse, typed, place)
+    table = _read(text, parse, typed, place, header)
     if table.num_rows == 0:
         raise FileFormatError(f"{place} has a header but no rows. Expected at least one row.")
     if not keep_text:
@@ -108,7 +110,7 @@ def parse_csv(
     as_text = pc_csv.ConvertOptions(
         column_types={name: pa.string() for name in header}, strings_can_be_null=False
     )
-    return Source(table, _read(text, parse, as_text, place), delimiter)
+    return Source(table, _read(text, parse, as_text, place, header), delimiter)
 
 
 def completed_text(table: pa.Table, text: pa.Table, missing: np.ndarray) -> pa.Table:
@@ -163,6 +165,41 @@ def write_csv(table: pa.Table, sink: IO[bytes], delimiter: str = ",") -> None:
     text.detach()
 
 
+def _check_magic(data: bytes, place: str) -> None:
+    """Refuse files of other formats, which start with bytes of their own."""
+    twice = place.lower().endswith(".gz")
+    for magic, what in (
+        (
+            b"\x1f\x8b",
+            "is compressed twice: unpack it"
+            if twice
+            else "is a gzip file: add .gz to its name, as in .csv.gz",
+        ),
+        (b"PK\x03\x04", "is a zip archive or a workbook: unpack it, or save the table as CSV"),
+        (b"PAR1", "is a Parquet file: give it a name that ends in .parquet"),
+        (b"ARROW1", "is an Arrow file: give it a name that ends in .feather"),
+    ):
+        if data.startswith(magic):
+            raise FileFormatError(f"{place} {what}. Expected text with cells.")
+
+
+def _check_quotes(text: str, place: str) -> None:
+    """Refuse a quoted cell that never ends: it would hold the rest of the table."""
+    if text.count('"') % 2 == 0:
+        return
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), strict=True):
+            pass
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            last = text.rindex('"')
+            line = 1 + text.count("\n", 0, last)
+            raise FileFormatError(
+                f"{place} has a quote that never ends, near line {line}: "
+                f"{text[last : last + 20]!r}. Expected another at the end of the cell: add it."
+            ) from error
+
+
 def _decode(data: bytes, place: str, encoding: str) -> str:
     try:
         text = data.decode(encoding)
@@ -171,24 +208,47 @@ def _decode(data: bytes, place: str, encoding: str) -> str:
             f"{place} is not {encoding} text (byte {data[error.start]:#04x} at {error.start}). "
             "Save it as UTF-8, or pass its encoding, such as encoding='latin-1'."
         ) from error
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff").lstrip("\r\n")
     if not text.strip():
         raise FileFormatError(f"{place} is empty. Expected a header and at least one row.")
+    _check_start(text[:1000], place)
     return text
+
+
+def _check_start(start: str, place: str) -> None:
+    """Refuse a first line that is none of CSV."""
+    first = start.splitlines()[0]
+    if "\0" in first:
+        raise FileFormatError(
+            f"{place} holds NUL bytes in its first line, as UTF-16 does. Save it as UTF-8, or "
+            "pass its encoding, such as encoding='utf-16'."
+        )
+    if first.strip('"').startswith("sep="):
+        raise FileFormatError(
+            f"{place} starts with {first!r}, which is for Excel. Expected names of columns: "
+            "remove the first line."
+        )
 
 
 def _delimiter(text: str) -> str:
     head = "\n".join(text[:65536].splitlines()[:20])
-    if len(next(csv.reader(io.StringIO(head)))) > 1:
-        return ","
     try:
+        if len(next(csv.reader(io.StringIO(head)))) > 1:
+            return ","
         return csv.Sniffer().sniff(head, delimiters=_DELIMITERS).delimiter
     except csv.Error:
         return ","
 
 
 def _header(text: str, delimiter: str, place: str) -> list[str]:
-    header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    try:
+        # Without a translation, so that lines may end as on Windows and on old Macs.
+        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise FileFormatError(
+            f"{place} has a first line that cannot be read as CSV ({error}). Expected names of "
+            "columns: correct it."
+        ) from error
     repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         raise ColumnError(
@@ -198,16 +258,18 @@ def _header(text: str, delimiter: str, place: str) -> list[str]:
     return header
 
 
-def _read(text: str, parse: Any, convert: Any, place: str) -> pa.Table:
+def _read(text: str, parse: Any, convert: Any, place: str, header: list[str]) -> pa.Table:
     source = pa.BufferReader(text.encode("utf-8"))
     # One block, so that a column's type is decided by all of its rows, not by the first ones.
     read = pc_csv.ReadOptions(block_size=max(source.size() + 1, 2), use_threads=False)
     try:
         return pc_csv.read_csv(source, read, parse, convert)
     except pa.ArrowInvalid as error:
+        named = ", ".join(header)[:60]
         raise FileFormatError(
-            f"{place} cannot be read as CSV: {error}. Expected the same number of cells in "
-            "every row: correct it, or pass its delimiter."
+            f"{place} cannot be read as CSV: {str(error).rstrip(': .')}. Expected the same number "
+            f"of cells in every row as names in the first line, {named!r}: correct it, or pass "
+            "its delimiter."
         ) from error
 
 

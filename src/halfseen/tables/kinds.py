@@ -38,8 +38,11 @@ __all__ = ["Refusal", "check_support", "infer_column", "infer_kinds", "read_kind
 
 MOST_LEVELS = 1000
 FEW_LEVELS = 50
-# 1.234,5 and 1234,5; 1,234.5
-_NUMBER = re.compile(r"[-+]?(\d*|\d{1,3}([. ']\d{3})+)(,\d+)?|[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+_NUMBER = re.compile(
+    r"[-+]?(\d*|\d{1,3}([. ']\d{3})+)(,\d+)?"  # 1234,5 and 1.234,5
+    r"|[-+]?\d{1,3}(,\d{3})*(\.\d*)?"  # 1,234.5
+    r"|[-+]?\d*\.?\d*([eE][-+]?\d+)?"
+)
 TEXT_OF_NOTHING = "missing"
 
 
@@ -159,12 +162,12 @@ def refusal(raw: Raw, keep_empty: bool = False, keep_text: bool = False) -> Refu
             f"{name} holds infinity (inf) in {infinite} cell(s). Expected finite values: "
             "replace it by NaN (missing) or by a finite bound.",
         )
-    comma = None if keep_text else _decimal_comma(raw)
-    if comma is not None:
+    odd = None if keep_text else _odd_number(raw)
+    if odd is not None:
         return Refusal(
             "text",
-            f"{name} holds numbers with a comma in them as text ({comma!r}). Write them with a "
-            "decimal point and no other separator, or declare it nominal with kinds=.",
+            f"{name} holds numbers as text, with commas or spaces in them ({odd!r}). Write them "
+            "with a decimal point and nothing else, or declare it nominal with kinds=.",
         )
     if not keep_text and _is_free_text(raw):
         return Refusal(
@@ -210,14 +213,13 @@ def _or(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
-def _decimal_comma(raw: Raw) -> str | None:
-    """A label like 1,5 where all of them are numbers and some have a comma."""
+def _odd_number(raw: Raw) -> str | None:
+    """A label like "1,5" or " 2", where all of them are numbers for people."""
     if raw.tag != "text":
         return None
-    labels = raw.seen_labels()
-    commas = [str(label) for label in labels if "," in str(label)]
-    numbers = all(_NUMBER.fullmatch(str(label).strip()) for label in labels)
-    return commas[0] if commas and numbers else None
+    labels = [str(label) for label in raw.seen_labels()]
+    odd = [label for label in labels if ("," in label or label != label.strip()) and label.strip()]
+    return odd[0] if odd and all(_NUMBER.fullmatch(label.strip()) for label in labels) else None
 
 
 def _is_free_text(raw: Raw) -> bool:
