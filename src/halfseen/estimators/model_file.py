@@ -33,7 +33,7 @@ __all__ = ["FORMAT", "MAX_FILE", "MAX_HEADER", "read_file", "write_file"]
 
 FORMAT = 2
 #: Bytes of a header, of a whole file, and tensors in it: more is refused, in both directions.
-MAX_HEADER, MAX_FILE, MAX_TENSORS = 32 * 2**20, 2 * 2**30, 100_000
+MAX_HEADER, MAX_FILE, MAX_TENSORS = 32 * 2**20, 2 * 2**30, 20_000
 # Objects and lists, and values, in a header of this size.
 MAX_NESTS, MAX_VALUES, MAX_DEPTH = 1_000_000, 4_000_000, 60
 MAX_NAME, MAX_AXES, MAX_AXIS = 300, 8, 2**40
@@ -88,6 +88,7 @@ def write_file(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tenso
     SettingError
         When the model is larger than what :func:`read_file` takes.
     """
+    _check_text(facts)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # The widest first: then each is aligned.
     names = sorted(plain, key=lambda name: (-plain[name].element_size(), name))
@@ -107,6 +108,18 @@ def write_file(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tenso
         sink.write(len(signed).to_bytes(8, "little") + signed)
         for name in names:
             sink.write(_bytes(plain[name]))
+
+
+def _check_text(facts: Mapping[str, Any]) -> None:
+    """Refuse text that no file can hold, before a file is there that cannot be read."""
+    try:
+        json.dumps(facts, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        odd = error.object[max(error.start - 10, 0) : error.end]
+        raise SettingError(
+            f"Got text that is no Unicode, {odd!r}, among names or categories. "
+            "Expected text that a file can hold: correct these cells."
+        ) from error
 
 
 def _header(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
@@ -130,7 +143,9 @@ def _header(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
 
 def _bytes(tensor: Tensor) -> memoryview:
     """The memory of a contiguous tensor on the CPU."""
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
+    # A tensor of one number is called contiguous whatever its strides, and cannot be viewed then.
+    flat = tensor.as_strided((tensor.numel(),), (1,))
+    return flat.view(torch.uint8).numpy().data
 
 
 # ---- reading ------------------------------------------------------------------------------
@@ -220,7 +235,7 @@ def _parse(path: Path, text: bytes, *, unique: bool = False) -> dict[str, Any]:
         raise FileFormatError(f"{path} has a header of too many values to be a model.")
     try:
         parsed = json.loads(text, object_pairs_hook=_distinct if unique else None)
-        _check_depth(parsed)
+        _check_depth([parsed])
     except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f"{path} is not a halfseen model, or has a broken header ({error}). Expected a file "
@@ -240,7 +255,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_depth(parsed: Any) -> None:
     """Bounded nesting, and text that can be written again."""
-    level, depth = [parsed], 0
+    level, depth = [parsed], -1
     while level:
         depth += 1
         if depth > MAX_DEPTH:

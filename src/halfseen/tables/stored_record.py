@@ -6,10 +6,12 @@ A name in a file never reaches a library as it is: many of these have functions 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import entries, flags, member, strings, whole
@@ -30,8 +32,10 @@ _POLARS = (
     *("Float16", "Float32", "Float64", "Boolean", "String", "Utf8", "Categorical", "Null"),
     *("Object", "Date", "Datetime", "Duration", "Time", "Binary"),
 )
+# Floats whose bytes may be in the other order, such as >f8.
+_ORDERED = re.compile(r"[<>=|]f\d{1,2}")
 # Words such as string[pyarrow] or datetime64[ns, UTC], and no paths.
-_WORD = re.compile(r"[A-Za-z][\w<>.]*(\[[\w ,<>\[\]]*\])?")
+_WORD = re.compile(r"[<>=|]?[A-Za-z][\w<>.]*(\[[\w ,<>\[\]]*\])?")
 
 
 def stored_levels(spec: DataSpec, state: Any) -> dict[str, list[Level]]:
@@ -70,6 +74,11 @@ def check_record(record: Any, n_columns: int) -> None:
     if container == "array":
         whole(record, "n_columns", n_columns, n_columns)
         _check_array(record, n_columns)
+        return
+    if container == "tensor":
+        whole(record, "n_columns", n_columns, n_columns)
+        if member(record, "dtype") not in NUMBERS:
+            raise _refused("dtype", record["dtype"])
         return
     check = {"pandas": _check_pandas, "polars": _check_polars, "arrow": _check_arrow}.get(
         container if isinstance(container, str) else ""
@@ -122,13 +131,13 @@ def check_texts(state: Any) -> None:
 
 def check_float(dtype: Any) -> None:
     """A type of floats by its name."""
-    if dtype not in FLOATS:
+    if dtype not in FLOATS and not (isinstance(dtype, str) and _ORDERED.fullmatch(dtype)):
         raise _refused("dtype", dtype)
 
 
 def _check_array(record: Mapping[str, Any], n_columns: int) -> None:
     dtype = record.get("dtype")
-    if not isinstance(dtype, str) or len(dtype) > 20 or np.dtype(dtype).kind not in "biufUO":
+    if not isinstance(dtype, str) or len(dtype) > 20 or np.dtype(dtype).kind not in "biufUTO":
         raise _refused("dtype", dtype)
     for place in record.get("whole", []):
         whole({"whole": place}, "whole", 0, n_columns - 1)
@@ -142,6 +151,7 @@ def _check_pandas(column: Any) -> None:
         _check_categories(column)
     else:
         _check_word(dtype)
+        _check_known(pd.api.types.pandas_dtype, dtype)
 
 
 def _check_polars(column: Any) -> None:
@@ -158,12 +168,12 @@ def _check_arrow(column: Any) -> None:
     dtype = member(column, "dtype")
     if dtype == "dictionary":
         _check_categories(column)
-        _check_word(member(column, "values"))
-        _check_word(member(column, "indices"))
+        _check_known(pa.type_for_alias, member(column, "values"))
+        _check_known(pa.type_for_alias, member(column, "indices"))
     elif dtype == "decimal":
         _check_decimal(column)
     else:
-        _check_word(dtype)
+        _check_known(pa.type_for_alias, dtype)
 
 
 def _check_categories(column: Mapping[str, Any]) -> None:
@@ -176,12 +186,20 @@ def _check_categories(column: Mapping[str, Any]) -> None:
 def _check_decimal(column: Mapping[str, Any]) -> None:
     if member(column, "precision") is not None:
         whole(column, "precision", 1, 76)
-    whole(column, "scale", 0, 76)
+    whole(column, "scale", -76, 76)
 
 
 def _check_word(dtype: Any) -> None:
     if not isinstance(dtype, str) or len(dtype) > 60 or not _WORD.fullmatch(dtype):
         raise _refused("dtype", dtype)
+
+
+def _check_known(find: Callable[[str], Any], dtype: Any) -> None:
+    """A word that a library knows as a type."""
+    try:
+        find(dtype)
+    except (TypeError, ValueError) as error:
+        raise _refused("dtype", dtype) from error
 
 
 def _refused(name: str, value: Any) -> FileFormatError:
