@@ -142,13 +142,15 @@ class Units(nn.Module):
         good &= np.where(code == LOG, first >= 0, True)
         good &= np.where(code == LOGIT, second > first, True)
         good &= np.where(code == POWER, second > 0, True)
+        scale, shift = numbers(state, "scale", p, positive=True), numbers(state, "shift", p)
+        plain = (code == IDENTITY) & (shift == 0) & (scale == 1)
+        good &= plain | ~np.array([column.categorical for column in spec.columns], dtype=bool)
         if not good.all():
             raise FileFormatError(
                 f"The file has units for column {spec.names[int(good.argmin())]!r} that are no "
                 "monotone map. Expected a file written by save()."
             )
-        scale = numbers(state, "scale", p, positive=True)
-        return cls(spec, numbers(state, "shift", p), scale, code, value)
+        return cls(spec, shift, scale, code, value)
 
     def to_model(self, values: np.ndarray) -> np.ndarray:
         """Data units to model units, both float64 of shape (n, p); NaN stays NaN."""

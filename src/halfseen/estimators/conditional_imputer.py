@@ -348,12 +348,16 @@ class ConditionalImputer(RowDrawer):
         }
         return facts, {}
 
+    def _seen_spec(self) -> DataSpec:
+        """The columns as the law sees them."""
+        return self._spec
+
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         set_common(self, facts)
         if not self._varying:
             return
         p = len(self._varying)
-        self.units_ = Units.from_json(self._spec, member(facts, "units"))
+        self.units_ = Units.from_json(self._seen_spec(), member(facts, "units"))
         self.floor_ = numbers(facts, "floor", p)
         self.repeats_ = Repeats.from_json(member(facts, "repeats"), p)
         self.range_ = pair(facts, "range", p)

@@ -11,15 +11,14 @@ import torch
 from halfseen.core.stored import member
 from halfseen.errors import FileFormatError, SettingError
 
-__all__ = ["check_header", "check_params", "check_settings"]
+__all__ = ["check_header", "check_params", "check_settings", "count_columns"]
 
 KEYS = {"method": str, "params": dict, "codec": dict, "facts": dict, "parts": dict}
 #: What an estimator can hold fitted estimators as: ``name_`` becomes an attribute.
 PARTS = ("generator",)
 MAX_INSIDE = 3
-#: Draws behind an answer that a stranger's file may ask for; more take hours, not memory.
-MAX_DRAWS = 10**7
-DRAWS = ("n_importance", "n_importance_predict", "n_passes")
+#: What a stranger's file may ask for behind an answer: more would take hours, or all memory.
+MOST = {"n_importance_predict": 10**7, "n_draws_predict": 10**4, "n_passes": 1000}
 
 
 def check_header(header: Mapping[str, Any], inside: int = 0) -> None:
@@ -57,6 +56,21 @@ def check_header(header: Mapping[str, Any], inside: int = 0) -> None:
                 f"{PARTS}, in {MAX_INSIDE} others at most."
             )
         check_header(part, inside + 1)
+
+
+def count_columns(codec: Mapping[str, Any]) -> int:
+    """How many columns of tables a codec describes, one by one.
+
+    Parameters
+    ----------
+    codec : mapping
+        As a file has it, not checked.
+    """
+    blocks = codec.get("blocks")
+    listed = blocks if isinstance(blocks, list) else []
+    parts = [block.get("codec") for block in listed if isinstance(block, dict)]
+    found = [part.get("columns") for part in [codec, *parts] if isinstance(part, dict)]
+    return sum(len(columns) for columns in found if isinstance(columns, list))
 
 
 def check_params(method: type, params: Mapping[str, Any]) -> None:
@@ -97,12 +111,12 @@ def check_settings(estimator: Any) -> None:
         When a setting has a value that cannot be used.
     """
     _check_device(estimator)
-    for name in DRAWS:
+    for name, most in MOST.items():
         value = getattr(estimator, name, None)
-        if isinstance(value, (int, float)) and value > MAX_DRAWS:
+        if isinstance(value, (int, float)) and not value <= most:
             raise SettingError(
                 f"The file asks for {name}={value}, which would take for ever. Expected at most "
-                f"{MAX_DRAWS}: load(path, {name}=1000), or what you want."
+                f"{most}: load(path, {name}={most}), or what you want."
             )
     for name in ("_check_settings", "_check_training"):
         check = getattr(estimator, name, None)

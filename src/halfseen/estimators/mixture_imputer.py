@@ -301,7 +301,7 @@ class MixtureImputer(ConditionalImputer):
         self.converged_ = bool(member(facts, "converged"))
         self.temperature_ = number(facts, "temperature", positive=True)
         weights = stored(tensors, "log_weights", None)
-        mean = stored(tensors, "mean", len(weights), None)
+        mean = stored(tensors, "mean", len(weights), self.units_.spec.n_features)
         stored(tensors, "factor", *mean.shape, None)
         variance = stored(tensors, "variance", *mean.shape)
         if not len(weights) or (variance < 0).any():

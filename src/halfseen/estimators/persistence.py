@@ -6,6 +6,7 @@ the package has can be made.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,16 @@ import numpy as np
 from sklearn.frozen import FrozenEstimator
 from torch import Tensor, nn
 
+from halfseen.core.stored import entries
 from halfseen.errors import FileFormatError, MissingDependencyError, SettingError
 from halfseen.estimators.allowance import Allowance
 from halfseen.estimators.base import TableEstimator
-from halfseen.estimators.file_schema import check_header, check_params, check_settings
+from halfseen.estimators.file_schema import (
+    check_header,
+    check_params,
+    check_settings,
+    count_columns,
+)
 from halfseen.estimators.model_file import read_file, write_file
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.images import ImageMask
@@ -27,8 +34,8 @@ from halfseen.tables.choice import codec_from_json
 __all__ = ["read_model", "write_model"]
 
 # What may be allocated while a model is made: so much, and so many times its file.
-FREE_BYTES, TIMES_FILE = 256 * 2**20, 8
-FREE_CALLS, CALLS_PER_TENSOR = 20_000, 100
+FREE_BYTES, TIMES_FILE = 64 * 2**20, 8
+FREE_CALLS, CALLS_PER_TENSOR, CALLS_PER_COLUMN = 5_000, 100, 10
 # Keys by which a file tells arguments that JSON does not have from mappings of the user's.
 _MARKS = ({"pairs"}, {"network"}, {"mechanism", "settings"}, {"estimator", "settings"})
 
@@ -86,10 +93,12 @@ def read_model(path: Path, methods: Mapping[str, type], overrides: Mapping[str, 
     """
     header, tensors = read_file(path)
     n_bytes = sum(tensor.nbytes for tensor in tensors.values())
-    allowed = FREE_BYTES + TIMES_FILE * n_bytes
+    n_bytes = FREE_BYTES + TIMES_FILE * n_bytes
     try:
         check_header(header)
-        with Allowance(allowed, FREE_CALLS + CALLS_PER_TENSOR * len(tensors)):
+        n_calls = FREE_CALLS + CALLS_PER_TENSOR * len(tensors)
+        n_calls += CALLS_PER_COLUMN * count_columns(header["codec"])
+        with Allowance(n_bytes, n_calls):
             return _make(header, tensors, methods, overrides)
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from error
@@ -141,12 +150,13 @@ def _inside(overrides: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _method(name: Any, methods: Mapping[str, type]) -> type:
-    if not isinstance(name, str) or name not in methods:
+    known = {key: method for key, method in methods.items() if method.card.saves}  # type: ignore[attr-defined]
+    if not isinstance(name, str) or name not in known:
         raise FileFormatError(
-            f"The file holds a {name!r}, which this version does not have. "
-            f"Expected one of {sorted(methods)}."
+            f"The file holds a {str(name)[:40]!r}, which this version cannot load. "
+            f"Expected one of {sorted(known)}."
         )
-    return methods[name]
+    return known[name]
 
 
 def _seed(estimator: Any) -> int | None:
@@ -198,7 +208,10 @@ def _unpack(
         }
         return _method(value["estimator"], methods)(**settings)
     if isinstance(value, dict) and set(value) == {"pairs"}:
-        return dict(value["pairs"])
+        pairs = [entries({name: pair}, name, 2) for pair in entries(value, "pairs")]
+        if any(isinstance(key, (list, dict)) for key, _ in pairs):
+            raise FileFormatError(f"The file's {name!r} has keys that are none.")
+        return dict(pairs)
     if isinstance(value, dict) and set(value) == {"network"}:
         raise SettingError(
             f"The model has a network {value['network']!r} written by its user. "
@@ -210,8 +223,9 @@ def _unpack(
 def _unpack_mechanism(name: str, value: Mapping[str, Any]) -> Mechanism | ImageMask:
     from halfseen import mechanisms
 
-    made = getattr(mechanisms, value["mechanism"], None)
-    if made is None or value["mechanism"] not in mechanisms.__all__:
+    made: Any = getattr(mechanisms, str(value["mechanism"]), None)
+    known = value["mechanism"] in mechanisms.__all__ and isinstance(made, type)
+    if not known or inspect.isabstract(made) or not issubclass(made, (Mechanism, ImageMask)):
         raise SettingError(
             f"The model has a mechanism {value['mechanism']!r} written by its user. "
             f"Pass it: load(path, {name}={value['mechanism']}(...))."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
@@ -167,7 +168,8 @@ class NumberTarget(Target):
 def _stored_classes(state: Any) -> np.ndarray:
     """Classes as a file has them: distinct numbers, text or truth values of one type."""
     given, said = entries(state, "classes"), member(state, "dtype")
-    kind = np.dtype(said) if isinstance(said, str) else np.dtype("V1")
+    wide = not isinstance(said, str) or not re.fullmatch(r"[<>|=]?[biufU]\d{1,7}", said)
+    kind = np.dtype("V1" if wide else said)
     same = {type(label) for label in given} in ({str}, {bool}, {int}, {float}, {int, float})
     fits = kind.kind in "biufU" and kind.itemsize * len(given) <= MOST_BYTES
     if not same or not fits or len(set(given)) < len(given):

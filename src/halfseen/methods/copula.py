@@ -18,7 +18,7 @@ from halfseen.core.batch import Rows
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import entries, whole
 from halfseen.core.units import Units
-from halfseen.errors import SettingError
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.factor_em import Prior
 from halfseen.estimators.gaussian_em import GaussianEM
@@ -87,8 +87,7 @@ class GaussianCopulaImputer(MixtureImputer):
         return GaussianEM(x, s, floor, prior)
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
-        ranked = [j for j, c in enumerate(spec.columns) if not c.categorical or c.kind in RANKED]
-        self.scores_ = {j: NormalScores.fit(values[:, j]) for j in ranked}
+        self.scores_ = {j: NormalScores.fit(values[:, j]) for j in _ranked(spec)}
         super()._fit_values(self._forward(values), self._scored(spec))
 
     def _scored(self, spec: DataSpec) -> DataSpec:
@@ -177,11 +176,17 @@ class GaussianCopulaImputer(MixtureImputer):
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         pairs = [entries({"scores": item}, "scores", 2) for item in entries(facts, "scores")]
-        most = len(self._varying) - 1
         self.scores_ = {
-            whole({"scores": j}, "scores", 0, most): NormalScores.from_json(state)
-            for j, state in pairs
+            whole({"scores": j}, "scores"): NormalScores.from_json(state) for j, state in pairs
         }
+        if list(self.scores_) != _ranked(self._spec):
+            raise FileFormatError("The file's 'scores' are not those of its columns.")
         super()._set_state(facts, tensors)
-        if self._varying:
-            self.units_ = Units.from_json(self._scored(self._spec), facts["units"])
+
+    def _seen_spec(self) -> DataSpec:
+        return self._scored(self._spec)
+
+
+def _ranked(spec: DataSpec) -> list[int]:
+    """Columns whose values have an order."""
+    return [j for j, c in enumerate(spec.columns) if not c.categorical or c.kind in RANKED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -159,28 +160,38 @@ def _read(
         data = _unzipped(data, path) if suffix.endswith(".gz") else data
         delimiter = delimiter or ("\t" if suffix.startswith(".tsv") else None)
         return parse_csv(data, str(path), encoding, delimiter, na_values, keep_text)
-    return Source(_read_binary(data, path, suffix))
+    table = _read_binary(data, path, suffix)
+    if 0 in table.shape:
+        what = "rows" if table.num_columns else "columns"
+        raise FileFormatError(f"{path} has no {what}. Expected at least one row and one column.")
+    return Source(table)
 
 
 def _read_binary(data: bytes, path: Path, suffix: str) -> pa.Table:
-    source = pa.BufferReader(data)
     try:
-        if suffix == ".parquet":
-            return parquet.ParquetFile(source).read()
-        if data[:6] == b"ARROW1" or suffix == ".feather":
-            return feather.read_table(source)
-        return pa.ipc.open_stream(source).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
+        table = _decoded(pa.BufferReader(data), data[:6], suffix)
+        # Arrow takes lengths in a file for true until it is asked to look.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise FileFormatError(
-            f"{path} is not a {suffix[1:]} file ({error}). Expected what its name says: write "
-            "it again, or rename it."
+            f"{path} is not a {suffix[1:]} file, or a damaged one ({error}). Expected what its "
+            "name says: write it again, or rename it."
         ) from error
+    return table
+
+
+def _decoded(source: pa.BufferReader, head: bytes, suffix: str) -> pa.Table:
+    if suffix == ".parquet":
+        return parquet.ParquetFile(source).read()
+    if head == b"ARROW1" or suffix == ".feather":
+        return feather.read_table(source)
+    return pa.ipc.open_stream(source).read_all()
 
 
 def _unzipped(data: bytes, path: Path) -> bytes:
     try:
         return gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(
             f"{path} is not a gzip file ({error}). Rename it if it is plain text."
         ) from error
