@@ -113,11 +113,14 @@ def check_settings(estimator: Any) -> None:
     _check_device(estimator)
     for name, most in MOST.items():
         value = getattr(estimator, name, None)
-        if isinstance(value, (int, float)) and not value <= most:
+        if value is not None and (type(value) is not int or not 1 <= value <= most):
             raise SettingError(
-                f"The file asks for {name}={value}, which would take for ever. Expected at most "
-                f"{most}: load(path, {name}={most}), or what you want."
+                f"The file asks for {name}={str(value)[:40]}. Expected a whole number from 1 to "
+                f"{most}, so that an answer takes no ages: pass it, as in load(path, {name}=10)."
             )
+    dropout = getattr(estimator, "dropout", 0)
+    if isinstance(dropout, (int, float)) and not 0 <= dropout < 1:
+        raise SettingError(f"The file has dropout={dropout}. Expected a number in [0, 1).")
     for name in ("_check_settings", "_check_training"):
         check = getattr(estimator, name, None)
         if check is not None:
