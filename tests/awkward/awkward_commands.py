@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,18 @@ from halfseen.cli import app
 from halfseen.errors import HalfseenError
 from halfseen.tables import NA_VALUES, read_table
 
-__all__ = ["file_outcomes"]
+__all__ = ["COMMANDS", "file_outcomes"]
+
+COMMANDS = ("describe", "impute", "ampute", "fit, apply", "train, predict")
 
 # Cells of a million letters are more than Python's reader takes unasked.
 csv.field_size_limit(10**8)
 SAME = {".csv", ".tsv", ".gz"}
 
 
-def file_outcomes(case: File) -> Iterator[Outcome]:
-    """Run a file through the commands, each in a folder of its own."""
-    for command in ("describe", "impute", "ampute", "fit, apply", "train, predict"):
+def file_outcomes(case: File, commands: Sequence[str] = COMMANDS) -> Iterator[Outcome]:
+    """Run a file through commands, each in a folder of its own."""
+    for command in commands:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             path = folder / case.path
@@ -133,8 +135,11 @@ def _check_completed(case: File, path: Path, out: Path) -> None:
                     assert after not in NA_VALUES, f"row {row}, {name!r} is still missing"
         return
     table, answer = read_table(path), read_table(out)
-    assert_same(table.select(left_out), answer.select(left_out),
-                np.ones((table.num_rows, len(left_out)), dtype=bool))
+    assert_same(
+        table.select(left_out),
+        answer.select(left_out),
+        np.ones((table.num_rows, len(left_out)), dtype=bool),
+    )
     assert_completed(table.drop_columns(left_out), answer.drop_columns(left_out))
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from awkward_cases import Case, numbers
 from awkward_compare import assert_completed, assert_same, missing_cells
-from sklearn.exceptions import DataConversionWarning
 from awkward_labels import Labels, Later, fitted_on
+from sklearn.exceptions import DataConversionWarning
 
 from halfseen import FilledClassifier, FilledRegressor, MeanImputer, MIWAEImputer, ampute, load
 from halfseen.errors import HalfseenError, HalfseenWarning
@@ -109,8 +109,11 @@ def _unchanged(case: Case, table: Any) -> None:
     fresh = case.make()
     if hasattr(table, "__next__") or isinstance(table, list):
         return
-    assert_same(fresh, table if not isinstance(table, np.ndarray) else np.array(table),
-                ~missing_cells(fresh))
+    assert_same(
+        fresh,
+        table if not isinstance(table, np.ndarray) else np.array(table),
+        ~missing_cells(fresh),
+    )
     np.testing.assert_array_equal(missing_cells(table), missing_cells(fresh))
 
 
@@ -128,7 +131,9 @@ class _Lazy:
         return self.found
 
 
-def _imputer(method: type, label: str, settings: Mapping[str, Any], case: Case) -> dict[str, Entry]:
+def _imputer(
+    method: type, label: str, settings: Mapping[str, Any], case: Case
+) -> dict[str, Entry]:
     lazy = _Lazy(case, lambda table: method(**settings, **case.settings).fit(table))
 
     def transform() -> None:
@@ -228,9 +233,11 @@ def _ampute(case: Case) -> dict[str, Entry]:
         for mechanism in ("mcar", "self-masking"):
             table = case.make()
             holed, mask = ampute(table, mechanism, rate=0.3, random_state=0, return_mask=True)
-            seen = np.column_stack([m.reshape(len(m), -1) for m in mask.values()]) if (
-                isinstance(mask, dict)
-            ) else mask
+            seen = (
+                np.column_stack([m.reshape(len(m), -1) for m in mask.values()])
+                if (isinstance(mask, dict))
+                else mask
+            )
             assert (seen <= ~missing_cells(table)).all(), "a hole is called seen"
             np.testing.assert_array_equal(missing_cells(holed), ~seen)
             assert_same(table, holed, seen, types=False)

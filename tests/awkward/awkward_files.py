@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import io
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -107,7 +108,10 @@ def as_parquet(table: pa.Table) -> bytes:
 def as_feather(table: pa.Table, version: int = 2) -> bytes:
     """A table as Feather."""
     sink = io.BytesIO()
-    feather.write_feather(table, sink, version=version, compression=None)
+    with warnings.catch_warnings():
+        # Nobody should write version 1 any more, but files of it are there.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        feather.write_feather(table, sink, version=version, compression=None)
     return sink.getvalue()
 
 

@@ -134,7 +134,8 @@ LABELS = [
     Labels("largest floats", lambda: spread([1.7e308, -1.7e308, 0.0]), (), ()),
     Labels("denormals", lambda: spread([5e-324, 1e-323, 0.0]), ("classes", "regressor"), ()),
     Labels("constant number", lambda: spread([2.5]), ("classes", "regressor"), ()),
-    Labels("a lone surrogate", lambda: spread(["\ud800", "b"]), (), NUMBERS, ("b", "\ud800")),
+    Labels("a lone surrogate", lambda: spread(["\ud800", "b"]),
+           ("no Unicode", "correct these cells"), NUMBERS),
 ]  # fmt: skip
 
 
@@ -201,8 +202,9 @@ LATER = [
     Later("pyarrow, all missing", lambda: pa.table(
           {name: pa.nulls(3, pa.float64()) for name in fitted_on()})),
     Later("polars, missing floats", lambda: pl.DataFrame(
-          dict.fromkeys(fitted_on(), [None, None]), schema=dict.fromkeys(fitted_on(), pl.Float64))),
-    Later("an array of NaN", lambda: np.full((3, 5), np.nan), ("'x2'", "text", "array of objects")),
+          {name: pl.Series([None, None], dtype=pl.Float64) for name in fitted_on()})),
+    Later("an array of NaN", lambda: np.full((3, 5), np.nan),
+          ("'x2'", "text", "array of objects")),
     Later("columns of None", lambda: pd.DataFrame(dict.fromkeys(fitted_on(), spread([None])),
           dtype=object)),
     Later("floats where integers were", lambda: changed(n=typed([1.5, None], "float64")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -98,7 +98,7 @@ def fragmented() -> pd.DataFrame:
 class Study(pd.DataFrame):
     """A subclass, as users make."""
 
-    _metadata = ["origin"]
+    _metadata: ClassVar[list[str]] = ["origin"]
 
     @property
     def _constructor(self) -> type:

@@ -109,7 +109,9 @@ def described() -> pa.Table:
         pa.field("v", pa.int32(), nullable=False, metadata={"of": "you"}),
     ]
     schema = pa.schema(fields, metadata={"made": "here"})
-    return pa.table([pa.array(x[:, 0], from_pandas=True), np.arange(12, dtype="i4")], schema=schema)
+    return pa.table(
+        [pa.array(x[:, 0], from_pandas=True), np.arange(12, dtype="i4")], schema=schema
+    )
 
 
 def twice() -> pa.Table:
