@@ -93,7 +93,7 @@ def read_kinds(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         kinds = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f'{path} is not a TOML file ({error}). Expected lines such as: age = "count".'
         ) from error
