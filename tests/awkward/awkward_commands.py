@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,17 @@ def _lines(case: File, command: str, path: Path, out: Path) -> list[list[Any]]:
     return [[*train, "--max-steps", 2, *more], ["predict", model, path, "-o", out]]
 
 
+def _read(path: Path) -> pa.Table:
+    """A file, even of Feather 1, of which Arrow warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return read_table(path)
+
+
 def _target(case: File, path: Path) -> str:
     """A column to predict: the last, or any name where the file cannot be read."""
     try:
-        names = read_table(path).column_names
+        names = _read(path).column_names
         return [name for name in names if name not in case.options][-1]
     except (HalfseenError, IndexError):
         return "flag"
@@ -114,8 +122,8 @@ def _wrong_output(case: File, command: str, path: Path) -> str:
         elif command == "ampute":
             _check_holes(path, out)
         elif command == "train, predict":
-            found = read_table(out)
-            assert found.num_rows == read_table(path).num_rows
+            found = _read(out)
+            assert found.num_rows == _read(path).num_rows
             assert found["prediction"].null_count == 0
     except AssertionError as error:
         return f"{command}: {error}"
@@ -134,7 +142,7 @@ def _check_completed(case: File, path: Path, out: Path) -> None:
                 else:
                     assert after not in NA_VALUES, f"row {row}, {name!r} is still missing"
         return
-    table, answer = read_table(path), read_table(out)
+    table, answer = _read(path), _read(out)
     assert_same(
         table.select(left_out),
         answer.select(left_out),
@@ -152,7 +160,7 @@ def _check_holes(path: Path, out: Path) -> None:
                 gone = after == "" or before == after or (before in NA_VALUES)
                 assert gone, f"{before!r} became {after!r}"
         return
-    table, answer = read_table(path), read_table(out)
+    table, answer = _read(path), _read(out)
     nested = [j for j, f in enumerate(table.schema) if pa.types.is_nested(f.type)]
     assert not nested or answer.column(nested[0]).equals(table.column(nested[0]))
     assert_same(table, answer, ~missing_cells(answer), types=False)

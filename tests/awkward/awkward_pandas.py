@@ -238,7 +238,7 @@ PANDAS = [
          NO_VALUE, kept=True),
     Case("pandas", "categories by the thousand", lambda: many_categories(3000, 3002), FREE_TEXT,
          huge=True),
-    Case("pandas", "categories by the thousand, declared", lambda: many_categories(2000),
+    Case("pandas", "categories by the thousand, declared", lambda: many_categories(1200),
          settings={"kinds": {"v": "nominal"}}, but={"ampute": FREE_TEXT}, huge=True),
     Case("pandas", "identifiers", lambda: pd.DataFrame(
         {"x": numbers(60)[:, 0], "v": [f"id-{i}" for i in range(60)]}), FREE_TEXT),
