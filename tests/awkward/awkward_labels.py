@@ -20,7 +20,8 @@ __all__ = ["LABELS", "LATER", "Labels", "Later"]
 NO_LABEL = ("without any label", "Expected one")
 NO_NUMBER = ("without any number", "Expected one")
 TYPES = ("labels of type", "convert them")
-NUMBERS = ("not numbers", "use a classifier")
+NUMBERS = ("not numbers", "convert them, or use a classifier")
+LONG = ("beyond 64 bits", "convert them")
 BIG = 2**60
 
 
@@ -84,8 +85,8 @@ LABELS = [
            tuple(f"c{i:02d}" for i in range(N_ROWS))),
     Labels("huge integers", lambda: spread([BIG, BIG + 1]), (), (), (BIG, BIG + 1)),
     Labels("huge integers and None", lambda: spread([BIG, None, BIG + 1]), (), (), (BIG, BIG + 1)),
-    Labels("integers beyond int64", lambda: spread([2**64, 2**64 + 1]), TYPES, ()),
-    Labels("integers beyond floats", lambda: spread([10**400, 1]), TYPES, NUMBERS),
+    Labels("integers beyond int64", lambda: spread([2**64, 2**64 + 1]), LONG, ()),
+    Labels("integers beyond floats", lambda: spread([10**400, 1]), LONG, NUMBERS),
     Labels("uint64", lambda: np.array(spread([2**64 - 1, 5]), "u8"), (), (), (5, 2**64 - 1)),
     Labels("negative integers", lambda: spread([-1, 1]), (), (), (-1, 1)),
     Labels("whole floats", lambda: spread([1.0, 2.0, np.nan]), (), (), (1.0, 2.0)),
@@ -231,14 +232,17 @@ LATER = [
     Later("a mix of types", lambda: changed(c=typed(["a", 1, None], object)),
           ("'c'", "a mix of types", "convert it")),
     Later("columns in another order", lambda: fitted_on()[list("fkcnx")], ("same order",
-          "feature names")),
-    Later("a column less", lambda: fitted_on().drop(columns="c"), ("now missing", "- c")),
-    Later("a column more", lambda: changed(more=1.0), ("unseen at fit time", "- more")),
+          "Pass the columns of fit")),
+    Later("a column less", lambda: fitted_on().drop(columns="c"),
+          ("now missing", "- c", "Pass the columns of fit")),
+    Later("a column more", lambda: changed(more=1.0),
+          ("unseen at fit time", "- more", "Pass the columns of fit")),
     Later("a column twice", lambda: fitted_on()[["x", "n", "c", "k", "f", "f"]],
           ("more than one column named 'f'", "rename")),
     Later("an array of as many columns", lambda: fitted_on().to_numpy(dtype=object,
           na_value=None)),
-    Later("an array of fewer columns", lambda: numbers(), ("3 features", "expecting 5")),
+    Later("an array of fewer columns", lambda: numbers(),
+          ("3 features", "expecting 5", "Pass the columns of fit")),
     Later("a series", lambda: fitted_on()["x"], ("2D array", "to_frame()")),
     Later("a far outlier", lambda: changed(x=typed([1e300, None], "float64"))),
 ]  # fmt: skip

@@ -214,12 +214,21 @@ def _as_simple(labels: np.ndarray) -> np.ndarray:
         if texts not in (0, len(labels)) or truths not in (0, len(labels)):
             simple = labels
     if simple.dtype.kind not in "biufUT":
-        kinds = sorted({type(label).__name__ for label in labels})
+        kinds = _kinds(labels)
+        if kinds == ["int"]:
+            raise SettingError(
+                "Got integers beyond 64 bits in y. Expected text or smaller numbers: convert "
+                "them, by y.astype(str) for example."
+            )
         raise SettingError(
             f"Got labels of type {kinds}. Expected text, numbers or truth values, all alike: "
             "convert them, by y.astype(str) for example."
         )
     return simple
+
+
+def _kinds(labels: np.ndarray) -> list[str]:
+    return sorted({type(label).__name__ for label in labels})
 
 
 def _holds_lists(labels: np.ndarray) -> bool:
@@ -231,9 +240,11 @@ def _numbers(y: Any) -> np.ndarray:
     try:
         numbers = np.where(pd.isna(column), np.nan, column).astype(float)
     except (TypeError, ValueError, OverflowError) as error:
+        text = next((label for label in column.tolist() if isinstance(label, str)), None)
+        found = f"of type {_kinds(column)}" if text is None else f"such as {text[:40]!r}"
         raise SettingError(
-            f"Got labels that are not numbers ({error}). Expected numbers; use a classifier "
-            "for classes."
+            f"Got labels {found}, which are not numbers that float64 holds. Expected numbers: "
+            "convert them, or use a classifier for classes."
         ) from error
     if np.isinf(numbers).any():
         raise SettingError("Input y contains infinity. Expected numbers, or NaN where unknown.")

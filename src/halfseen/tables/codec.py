@@ -245,7 +245,8 @@ class TableCodec:
         if n_columns != self.spec.n_columns:
             raise ColumnError(
                 f"X has {n_columns} features, but {type(self).__name__} is expecting "
-                f"{self.spec.n_columns} features as input."
+                f"{self.spec.n_columns} features as input. Pass the columns of fit, in their "
+                "order."
             )
         return container
 
@@ -329,7 +330,7 @@ def _name_trouble(names: list[str], fitted: list[str]) -> str:
         message += "Feature names seen at fit time, yet now missing:\n" + _listed(absent)
     if not unseen and not absent:
         message += "Feature names must be in the same order as they were in fit.\n"
-    return message
+    return message + "Pass the columns of fit, in their order, and no others."
 
 
 def _listed(names: list[str], most: int = 5) -> str:
