@@ -133,3 +133,10 @@ def test_what_could_not_be_read_again_is_not_written(model, tmp_path, monkeypatc
     with pytest.raises(SettingError, match="could not be read again"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_learned_nan_is_not_written(model, tmp_path):
+    model.statistics_[0] = np.nan
+    with pytest.raises(SettingError, match="'statistics' has NaN"):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())

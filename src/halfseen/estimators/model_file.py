@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,45 +25,22 @@ from torch import Tensor
 from halfseen.core.version import VERSION
 from halfseen.core.writing import replacing
 from halfseen.errors import FileFormatError, SettingError
+from halfseen.estimators.file_layout import (
+    MAX_FILE,
+    MAX_HEADER,
+    MAX_TENSORS,
+    NAMES,
+    Place,
+    check_numbers,
+    find_places,
+    parse_header,
+)
 
-__all__ = ["FORMAT", "MAX_FILE", "MAX_HEADER", "read_file", "write_file"]
+__all__ = ["FORMAT", "read_file", "write_file"]
 
 FORMAT = 2
-#: Bytes of a header, of a whole file, and tensors in it: more is refused, in both directions.
-MAX_HEADER, MAX_FILE, MAX_TENSORS = 32 * 2**20, 2 * 2**30, 20_000
-# Objects and lists, and values, in a header of this size.
-MAX_NESTS, MAX_VALUES, MAX_DEPTH = 1_000_000, 4_000_000, 60
-MAX_NAME, MAX_AXES, MAX_AXIS = 300, 8, 2**40
-
-DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _UNSIGNED = b"0" * 64
-_PRINTABLE = re.compile(r"[!-~]+")
 _METADATA = {1: {"halfseen"}, FORMAT: {"format", "halfseen", "sha256", "version"}}
-# Buffers in which -inf stands where short columns have no category.
-PADDED = ("padding", "real")
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a tensor lies, and what it is."""
-
-    name: str
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    start: int
-    end: int
 
 
 def write_file(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -100,6 +74,7 @@ def write_file(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tenso
             f"{len(names)} tensors. Expected at most {MAX_HEADER}, {MAX_FILE} and {MAX_TENSORS}: "
             "a larger one could not be read again. Use fewer columns, or smaller networks."
         )
+    _check_readable(path, header, plain)
     sums = hashlib.sha256(len(header).to_bytes(8, "little") + header)
     for name in names:
         sums.update(_bytes(plain[name]))
@@ -108,6 +83,20 @@ def write_file(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tenso
         sink.write(len(signed).to_bytes(8, "little") + signed)
         for name in names:
             sink.write(_bytes(plain[name]))
+
+
+def _check_readable(path: Path, header: bytes, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse to write what would be refused in reading."""
+    try:
+        outer = parse_header(path, header, unique=True)
+        parse_header(path, outer.pop("__metadata__")["halfseen"].encode())
+        find_places(path, outer, sum(tensor.nbytes for tensor in tensors.values()))
+        for name, tensor in tensors.items():
+            check_numbers(path, name, tensor)
+    except FileFormatError as error:
+        raise SettingError(
+            f"The model was not written, as it could not be read again. {error}"
+        ) from error
 
 
 def _check_text(facts: Mapping[str, Any]) -> None:
@@ -134,7 +123,7 @@ def _header(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
     start = 0
     for name, tensor in tensors.items():
         end = start + tensor.nbytes
-        dtype, shape = _NAMES[tensor.dtype], list(tensor.shape)
+        dtype, shape = NAMES[tensor.dtype], list(tensor.shape)
         outer[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
         start = end
     text = json.dumps(outer, separators=(",", ":")).encode()
@@ -175,9 +164,9 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     with _opened(path) as (source, size):
         length, header = _read_header(path, source, size)
-        outer = _parse(path, header, unique=True)
+        outer = parse_header(path, header, unique=True)
         metadata = _metadata(path, outer)
-        places = _places(path, outer, size - 8 - len(header))
+        places = find_places(path, outer, size - 8 - len(header))
         sums = hashlib.sha256(length)
         if "sha256" in metadata:
             sums.update(header.replace(metadata["sha256"].encode(), _UNSIGNED, 1))
@@ -188,8 +177,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
                 "again, or fit again."
             )
     for name, tensor in tensors.items():
-        _check_numbers(path, name, tensor)
-    facts = _parse(path, metadata["halfseen"].encode("utf-8", "surrogatepass"))
+        check_numbers(path, name, tensor)
+    facts = parse_header(path, metadata["halfseen"].encode("utf-8", "surrogatepass"))
     return facts, tensors
 
 
@@ -229,51 +218,6 @@ def _read_header(path: Path, source: BinaryIO, size: int) -> tuple[bytes, bytes]
     return length, header
 
 
-def _parse(path: Path, text: bytes, *, unique: bool = False) -> dict[str, Any]:
-    """JSON of bounded size and depth, whose outermost value is an object."""
-    if text.count(b"[") + text.count(b"{") > MAX_NESTS or text.count(b",") > MAX_VALUES:
-        raise FileFormatError(f"{path} has a header of too many values to be a model.")
-    try:
-        parsed = json.loads(text, object_pairs_hook=_distinct if unique else None)
-        _check_depth([parsed])
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(
-            f"{path} is not a halfseen model, or has a broken header ({error}). Expected a file "
-            "written by save()."
-        ) from error
-    if not isinstance(parsed, dict):
-        raise FileFormatError(f"{path} has a header that is no JSON object.")
-    return parsed
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a name stands twice")
-    return made
-
-
-def _check_depth(parsed: Any) -> None:
-    """Bounded nesting, and text that can be written again."""
-    level, depth = [parsed], -1
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
-        below = []
-        for item in level:
-            values = item
-            if type(item) is dict:
-                "".join(item).encode()
-                values = item.values()
-            for value in values:
-                if type(value) is str:
-                    value.encode()
-                elif type(value) is list or type(value) is dict:
-                    below.append(value)
-        level = below
-
-
 def _metadata(path: Path, outer: dict[str, Any]) -> dict[str, str]:
     """What the file says of itself, of a format that this version reads."""
     metadata = outer.pop("__metadata__", None)
@@ -294,54 +238,7 @@ def _metadata(path: Path, outer: dict[str, Any]) -> dict[str, str]:
     return metadata
 
 
-def _places(path: Path, outer: Mapping[str, Any], n_bytes: int) -> list[_Place]:
-    """Where all tensors lie: one after the other, and nothing between or behind them."""
-    if len(outer) > MAX_TENSORS:
-        raise FileFormatError(f"{path} has {len(outer)} tensors. Expected at most {MAX_TENSORS}.")
-    places = sorted(
-        (_place(path, name, entry) for name, entry in outer.items()),
-        key=lambda place: (place.start, place.end),
-    )
-    end = 0
-    for place in places:
-        if place.start != end:
-            raise FileFormatError(f"{path}: tensor {place.name!r} does not begin where one ends.")
-        end = place.end
-    if end != n_bytes:
-        raise FileFormatError(
-            f"{path} is cut, or goes on behind its end: its tensors are {end} bytes, and there "
-            f"are {n_bytes}. Copy it again, or fit again."
-        )
-    return places
-
-
-def _place(path: Path, name: str, entry: Any) -> _Place:
-    if len(name) > MAX_NAME or not _PRINTABLE.fullmatch(name):
-        raise FileFormatError(f"{path} has a tensor of the name {name[:40]!r}, which none has.")
-    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise FileFormatError(f"{path}: tensor {name!r} is not described as tensors are.")
-    dtype, shape, ends = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise FileFormatError(
-            f"{path}: tensor {name!r} is of type {str(dtype)[:20]!r}. Expected one of "
-            f"{sorted(DTYPES)}."
-        )
-    if not _is_sizes(shape, MAX_AXIS) or len(shape) > MAX_AXES or not _is_sizes(ends, MAX_FILE):
-        raise FileFormatError(f"{path}: tensor {name!r} has no sizes of a tensor.")
-    said = math.prod(shape) * DTYPES[dtype].itemsize
-    if len(ends) != 2 or ends[1] - ends[0] != said:
-        raise FileFormatError(
-            f"{path}: tensor {name!r} of shape {shape} and type {dtype} would be {said} bytes, "
-            f"but lies at {ends}."
-        )
-    return _Place(name, DTYPES[dtype], tuple(shape), *ends)
-
-
-def _is_sizes(value: Any, most: int) -> bool:
-    return isinstance(value, list) and all(type(n) is int and 0 <= n <= most for n in value)
-
-
-def _read_tensor(path: Path, source: BinaryIO, place: _Place, sums: Any) -> Tensor:
+def _read_tensor(path: Path, source: BinaryIO, place: Place, sums: Any) -> Tensor:
     """A tensor in aligned memory of its own, on which sums do not depend on where it lay."""
     tensor = torch.empty(place.shape, dtype=place.dtype, device="cpu")
     view = _bytes(tensor)
@@ -357,21 +254,3 @@ def _read_tensor(path: Path, source: BinaryIO, place: _Place, sums: Any) -> Tens
 
 def _cut(path: Path) -> FileFormatError:
     return FileFormatError(f"{path} became shorter while it was read. Copy it again.")
-
-
-def _check_numbers(path: Path, name: str, tensor: Tensor) -> None:
-    if tensor.dtype is torch.bool:
-        if tensor.numel() and int(tensor.view(torch.uint8).max()) > 1:
-            raise FileFormatError(f"{path}: tensor {name!r} has truth values other than 0 and 1.")
-        return
-    if not tensor.is_floating_point():
-        return
-    good = torch.isfinite(tensor)
-    if name.split(".")[-1] in PADDED:
-        good |= torch.isneginf(tensor)
-    if bool(good.all()):
-        return
-    raise FileFormatError(
-        f"{path}: tensor {name!r} has NaN or infinite numbers, with which no answer is one. "
-        "Use another file, or fit again."
-    )
