@@ -18,6 +18,7 @@ from awkward_pandas import PANDAS
 from awkward_polars_arrow import ARROW, POLARS
 
 from halfseen import MeanImputer, ampute
+from halfseen.estimators.evaluation import evaluate
 
 TABLES = [*ARRAYS, *LISTS, *TENSORS, *PANDAS, *POLARS, *ARROW]
 SMALL = [case for case in TABLES if not case.huge]
@@ -127,6 +128,21 @@ def test_amputed_huge_integers_keep_their_digits():
     assert holed.dtype == object
     assert holed[seen].tolist() == table[seen].tolist()
     assert ampute(table - 2**62, rate=0.5, random_state=0).dtype == float
+
+
+def test_evaluation_of_thousands_of_columns_does_without_the_slow_rival():
+    few = evaluate(MeanImputer(), numbers(20, 60))
+    many = evaluate(MeanImputer(), numbers(20, 2001))
+    assert np.isfinite([score.iterative for score in few]).all()
+    assert np.isnan([score.iterative for score in many]).all()
+    assert np.isfinite([score.ours for score in many]).all()
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
+def test_evaluation_does_not_depend_on_units(unit):
+    plain, scaled = (evaluate(MeanImputer(), numbers() * u) for u in (1.0, unit))
+    for one, other in zip(plain, scaled, strict=True):
+        np.testing.assert_allclose(other.errors, one.errors, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

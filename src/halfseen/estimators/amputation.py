@@ -105,7 +105,8 @@ def ampute(
     table : same as X
         Columns keep their types where these can hold a missing cell. Those that lose cells
         and cannot hold one change: pandas integers become ``Int64`` (or the like), pandas
-        booleans ``boolean``, integer and boolean arrays float, arrays of text object.
+        booleans ``boolean``, integer and boolean arrays float, arrays of text and of integers
+        beyond 2**53, which floats would round, object.
     mask : ndarray of bool of shape (n, p) or (n, c, h, w), or dict of these
         True where a cell is observed; for modalities a dict, of shape (n,) for texts and for
         modalities of one cell a row. Only if ``return_mask``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -64,6 +64,7 @@ def parse_csv(
     delimiter: str | None = None,
     na_values: Sequence[str] = NA_VALUES,
     keep_text: bool = False,
+    types: Mapping[str, pa.DataType] | None = None,
 ) -> Source:
     """Parse the bytes of a CSV file.
 
@@ -82,6 +83,8 @@ def parse_csv(
         What stands for a missing cell.
     keep_text : bool
         Whether to keep the cells' text too.
+    types : mapping of str to DataType, optional
+        Types of columns that are known; others are found out from their cells.
 
     Returns
     -------
@@ -90,8 +93,8 @@ def parse_csv(
     """
     _check_magic(data, place)
     text = _decode(data, place, encoding)
-    _check_quotes(text, place)
     delimiter = delimiter or _delimiter(text)
+    _check_quotes(text, delimiter, place)
     header = _header(text, delimiter, place)
     parse = pc_csv.ParseOptions(
         delimiter=delimiter,
@@ -100,7 +103,10 @@ def parse_csv(
         ignore_empty_lines=len(header) > 1,
     )
     typed = pc_csv.ConvertOptions(
-        null_values=list(na_values), strings_can_be_null=True, quoted_strings_can_be_null=True
+        null_values=list(na_values),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+        column_types=dict(types or {}),
     )
     table = _read(text, parse, typed, place, header)
     if table.num_rows == 0:
@@ -143,7 +149,9 @@ def completed_text(table: pa.Table, text: pa.Table, missing: np.ndarray) -> pa.T
     return pa.table(columns, names=table.column_names)
 
 
-def write_csv(table: pa.Table, sink: IO[bytes], delimiter: str = ",") -> None:
+def write_csv(
+    table: pa.Table, sink: IO[bytes], delimiter: str = ",", *, header: bool = True
+) -> None:
     """Write a table as UTF-8 text, quoting only where it is needed.
 
     Parameters
@@ -154,11 +162,14 @@ def write_csv(table: pa.Table, sink: IO[bytes], delimiter: str = ",") -> None:
         Where to write.
     delimiter : str
         What separates the cells.
+    header : bool, default=True
+        Whether to begin with the names of the columns.
     """
     text = io.TextIOWrapper(sink, encoding="utf-8", newline="")
     # pyarrow's own writer quotes every string, needed or not.
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(table.column_names)
+    if header:
+        writer.writerow(table.column_names)
     for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
         writer.writerows(zip(*map(_printable, batch.columns), strict=True))
     text.flush()
@@ -183,12 +194,12 @@ def _check_magic(data: bytes, place: str) -> None:
             raise FileFormatError(f"{place} {what}. Expected text with cells.")
 
 
-def _check_quotes(text: str, place: str) -> None:
+def _check_quotes(text: str, delimiter: str, place: str) -> None:
     """Refuse a quoted cell that never ends: it would hold the rest of the table."""
     if text.count('"') % 2 == 0:
         return
     try:
-        for _ in csv.reader(io.StringIO(text, newline=""), strict=True):
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
             pass
     except csv.Error as error:
         if "unexpected end of data" in str(error):
