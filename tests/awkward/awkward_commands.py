@@ -26,8 +26,6 @@ __all__ = ["COMMANDS", "file_outcomes"]
 
 COMMANDS = ("describe", "impute", "ampute", "fit, apply", "train, predict")
 
-# Cells of a million letters are more than Python's reader takes unasked.
-csv.field_size_limit(10**8)
 SAME = {".csv", ".tsv", ".gz"}
 
 
@@ -173,7 +171,12 @@ def cells(path: Path) -> list[list[str]]:
     content = data.decode("utf-8-sig")
     header = content.lstrip("\r\n").splitlines()[0]
     delimiter = max(",;\t|", key=header.count)
-    rows = [*csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)]
+    # Cells of a million letters are more than Python's reader takes unasked.
+    limit = csv.field_size_limit(10**8)
+    try:
+        rows = [*csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)]
+    finally:
+        csv.field_size_limit(limit)
     if len(rows[0]) == 1 and "," not in header:
         return [row or [""] for row in rows]
     return [row for row in rows if row]
