@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def main() -> None:
             "load": round(os.getloadavg()[0], 1),
             "seed": 0,
             "slowest": _slowest(parts),
-            "versions": versions(),
+            "versions": versions() | _libraries(),
             "machine": machine(),
         }
         append_line(args.out, {"counts": counts} | record)
@@ -171,6 +172,11 @@ def _said(count: dict[str, int]) -> str:
 def _slowest(parts: dict[str, Any], most: int = 5) -> dict[str, float]:
     rows = sorted((row for _, some in parts.values() for row in some), key=lambda r: -r.seconds)
     return {f"{row.kind}: {row.name}": round(row.seconds, 1) for row in rows[:most]}
+
+
+def _libraries() -> dict[str, str]:
+    """Versions of the libraries whose tables these are."""
+    return {name: version(name) for name in ("pandas", "polars", "pyarrow", "narwhals")}
 
 
 def _shown(title: str, groups: Sequence[str], rows: Sequence[Row]) -> Table:

@@ -51,3 +51,18 @@ def test_several_columns_of_one_name_are_no_traceback(tmp_path):
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 1
     assert "more than one column named 'v'" in result.stderr
+
+
+def test_words_stay_words_where_all_of_them_look_like_numbers(tmp_path):
+    old, new, out = tmp_path / "old.csv", tmp_path / "new.csv", tmp_path / "out.csv"
+    old.write_text("code,age\nA1,1.5\n007,2.5\n007,4\n")
+    new.write_text("code,age\n007,1\n,2\n")
+    model = tmp_path / "m.halfseen"
+    for words in (
+        ["fit", old, "--method", "mean", "--save", model],
+        ["apply", model, new, "-o", out],
+    ):
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.exit_code == 0, result.stderr
+        assert not result.stderr
+    assert out.read_text() == "code,age\n007,1\n007,2\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["FEW_CLASSES", "Labelled", "predictions", "split_target"]
+__all__ = ["FEW_CLASSES", "Labelled", "predictions", "split_target", "worded"]
 
 TASKS = ("classification", "regression", "auto")
 #: Most distinct whole numbers that are taken for classes.
@@ -160,7 +160,8 @@ def predictions(
         raise ColumnError(f"{job.path} lacks columns {absent[:5]}, which the model looks at.")
     looked_at = {*names, estimator.target_name_}
     carried = [name for name in table.column_names if name not in looked_at]
-    answers = _answers(estimator, _as_trained(estimator.codec_, job), interval)
+    trained = worded(estimator.codec_, job).source.table.select(names)
+    answers = _answers(estimator, trained, interval)
     both = [name for name in carried if name in answers]
     if both:
         raise ColumnError(f"{job.path} has a column {both[0]!r}, as OUT will have. Rename it.")
@@ -172,20 +173,28 @@ def predictions(
     return pa.table(columns), job.source.delimiter if same else None
 
 
-def _as_trained(codec: Any, job: Job) -> pa.Table:
-    """The columns that a model looks at; words stay words where all of them look like numbers."""
+def worded(codec: Any, job: Job) -> Job:
+    """The job with words where a model knows words, although all of them look like numbers.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Of the model.
+    job : Job
+        A table; only that of a file of text can have lost words.
+    """
     import pyarrow.compute as pc
 
-    table = job.source.table.select(list(codec.spec.names))
-    if job.source.text is None:
-        return table
-    for place, name in enumerate(codec.spec.names):
-        words = any(isinstance(level, str) for level in codec.levels.get(name, []))
-        cells = table.column(name)
-        if words and not _is_text(cells.type):
-            written = job.source.text.column(name)
-            table = table.set_column(place, name, pc.if_else(cells.is_valid(), written, None))
-    return table
+    table, text = job.source.table, job.source.text
+    if text is None:
+        return job
+    for place, name in enumerate(table.column_names):
+        levels = getattr(codec, "levels", {}).get(name, [])
+        cells = table.column(place)
+        if any(isinstance(level, str) for level in levels) and not _is_text(cells.type):
+            words = pc.if_else(cells.is_valid(), text.column(place), None)
+            table = table.set_column(place, name, words)
+    return replace(job, source=replace(job.source, table=table))
 
 
 def _is_text(kind: pa.DataType) -> bool:
