@@ -116,6 +116,7 @@ def apply(
 ) -> None:
     """Complete the table NEW by a model that was fitted before."""
     from halfseen.cli.files import Job
+    from halfseen.cli.targets import worded
     from halfseen.errors import SettingError
     from halfseen.methods import load
 
@@ -126,7 +127,7 @@ def apply(
         raise SettingError(
             f"{model} predicts a target and completes nothing. Use `halfseen predict`."
         )
-    job = Job.read(table, ignore)
+    job = worded(estimator.codec_, Job.read(table, ignore))
     _complete(estimator, job, targets, draws, long, None)
     note(_told(job, targets))
 
