@@ -5,11 +5,13 @@ nothing infinite, and the input as it was. Refused means: an error of the packag
 holds the words that the case asks for, which are the column and the remedy.
 """
 
+import time
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from awkward_arrays import ARRAYS, LISTS, TENSORS
+from awkward_arrays import ARRAYS, LISTS, TENSORS, wide
 from awkward_cases import Case, numbers
 from awkward_compare import assert_completed
 from awkward_entries import judge, label_outcomes, later_outcomes, outcomes
@@ -19,6 +21,7 @@ from awkward_polars_arrow import ARROW, POLARS
 
 from halfseen import MeanImputer, ampute
 from halfseen.estimators.evaluation import evaluate
+from halfseen.tables import describe
 
 TABLES = [*ARRAYS, *LISTS, *TENSORS, *PANDAS, *POLARS, *ARROW]
 SMALL = [case for case in TABLES if not case.huge]
@@ -136,6 +139,14 @@ def test_evaluation_of_thousands_of_columns_does_without_the_slow_rival():
     assert np.isfinite([score.iterative for score in few]).all()
     assert np.isnan([score.iterative for score in many]).all()
     assert np.isfinite([score.ours for score in many]).all()
+
+
+def test_ten_thousand_columns_take_seconds():
+    table, start = wide(), time.process_time()
+    assert_completed(table, MeanImputer().fit_transform(table))
+    assert len(describe(table)) == 10_000
+    # About one second; what is quadratic in columns takes minutes.
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])
