@@ -142,7 +142,7 @@ def test_a_linear_head_on_a_linear_model_is_exact(linear_gaussian_case):
     term = LabelTerm(Linear(slope, math.log(math.expm1(spread - 0.01))), NumberLaw())
     full = LatentModel(1, model.proposal, model.observation, {"label": term})
     answers = KnownAnswers(full, case.units, 1, 60_000, 8, 0)
-    first, second = LabelAnswers(answers)._sampled(case.rows).unbind(-1)
+    first, second = LabelAnswers(answers)._sampled(case.rows)[0].unbind(-1)
     mean, variance = exact_label(case, slope, spread)
     torch.testing.assert_close(first, mean, atol=0.02, rtol=0)
     torch.testing.assert_close(second - first**2, variance, atol=0.03, rtol=0)

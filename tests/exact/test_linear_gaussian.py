@@ -43,7 +43,7 @@ def test_the_exact_posterior_makes_the_bound_exact_at_k_1(linear_gaussian):
 
 def test_answers_reach_the_conditional_mean(linear_gaussian):
     answers = linear_gaussian.answers(linear_gaussian.model(), 20_000)
-    means, _ = answers.means(linear_gaussian.rows)
+    means = answers.means(linear_gaussian.rows).mean
     np.testing.assert_allclose(means.numpy(), linear_gaussian.conditional_means(), atol=0.04)
     bound = answers.diagnose(linear_gaussian.rows).bound
     np.testing.assert_allclose(bound.numpy(), linear_gaussian.log_marginals(), atol=0.04)
@@ -51,7 +51,7 @@ def test_answers_reach_the_conditional_mean(linear_gaussian):
 
 def test_draws_have_the_conditional_law(linear_gaussian):
     answers = linear_gaussian.answers(linear_gaussian.model(), 4000)
-    draws = answers.draws(linear_gaussian.rows, 4000).double()
+    draws = answers.draws(linear_gaussian.rows, 4000).values.double()
     _, log_scale = linear_gaussian.posterior()
     variance = torch.exp(2 * log_scale).flatten().numpy()[:, None]
     variance = variance * linear_gaussian.W**2 + linear_gaussian.sigma**2

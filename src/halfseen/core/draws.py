@@ -29,12 +29,14 @@ class WeightedMean:
         if self.top is None:
             self.top = torch.full_like(top, -torch.inf)
             self.mass = torch.zeros_like(top)
+            self.square = torch.zeros_like(top)
             self.sum = torch.zeros(*top.shape, value.shape[-1], dtype=value.dtype)
             self.sum = self.sum.to(value.device)
         new = torch.maximum(self.top, top)
         keep = torch.exp(self.top - new)
         w = torch.exp(log_w - new[:, None])
         self.mass = self.mass * keep + w.sum(1)
+        self.square = self.square * keep**2 + (w * w).sum(1)
         self.sum = self.sum * keep[..., None] + torch.einsum("mkb,mkbf->mbf", w, value)
         self.top = new
 
@@ -45,6 +47,10 @@ class WeightedMean:
     def result(self) -> Tensor:
         """Mean over members, shape (B, F)."""
         return self.per_member().mean(0)
+
+    def effective_sample_size(self) -> Tensor:
+        """(sum w)^2 / sum w^2, the smallest over members: shape (B,)."""
+        return (self.mass**2 / self.square).amin(0)
 
 
 class Resample:
@@ -64,15 +70,21 @@ class Resample:
         """Add a chunk: log_w (M, k, B), payload (M, k, B, d)."""
         u = self.uniforms[self.calls]
         self.calls += 1
-        log_chunk = torch.logsumexp(log_w, 1)
+        log_chunk, log_square = torch.logsumexp(log_w, 1), torch.logsumexp(2 * log_w, 1)
         picked = _pick(log_w, payload, u[..., 0])
         if self.log_mass is None:
-            self.log_mass, self.kept = log_chunk, picked
+            self.log_mass, self.log_square, self.kept = log_chunk, log_square, picked
             return
         total = torch.logaddexp(self.log_mass, log_chunk)
         replace = u[..., 1] < torch.exp(log_chunk - total)[:, None]
         self.kept = torch.where(replace[..., None], picked, self.kept)
         self.log_mass = total
+        self.log_square = torch.logaddexp(self.log_square, log_square)
+
+    def effective_sample_size(self) -> Tensor:
+        """Of the weights that were resampled, the smallest over members: shape (B,)."""
+        assert self.log_mass is not None
+        return torch.exp(2 * self.log_mass - self.log_square).amin(0)
 
 
 def _pick(log_w: Tensor, payload: Tensor, u: Tensor) -> Tensor:

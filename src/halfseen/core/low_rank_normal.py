@@ -27,9 +27,14 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def cholesky_plus_one(gram: Tensor) -> Tensor:
-    """Lower Cholesky factor of I + gram, for a positive semidefinite gram (..., l, l)."""
+    """Lower Cholesky factor of I + gram, for a positive semidefinite gram (..., l, l).
+
+    NaN where gram is so large that its digits do not tell whether it is one: training then goes
+    back to a good state, and no answer is made of it.
+    """
     one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    return torch.linalg.cholesky(gram + one)
+    factor, failed = torch.linalg.cholesky_ex(gram + one)
+    return torch.where((failed == 0)[..., None, None], factor, torch.nan)
 
 
 @dataclass(frozen=True)

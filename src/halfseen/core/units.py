@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from halfseen.core.floats import near_one
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import numbers
 from halfseen.errors import ColumnError, FileFormatError
@@ -23,6 +24,12 @@ __all__ = ["Units"]
 IDENTITY, LOG, LOGIT, POWER = range(4)
 # A logit needs room at both ends: this share of the range, as in the smithson-verkuilen squeeze.
 SQUEEZE = 1e-3
+# Model units end here: a float32 holds them.
+FURTHEST = 1e30
+# The largest number of a column that is not standardised: models compute with its square.
+MOST_BARE = 1e12
+# Multiples of the spread end here before a power is taken: a cube of these is finite.
+FURTHEST_POWER = 1e100
 
 
 class Units(nn.Module):
@@ -86,6 +93,11 @@ class Units(nn.Module):
         skewed : bool, default=False
             Whether strongly skewed ``continuous`` columns get a Yeo-Johnson power.
 
+        Raises
+        ------
+        ColumnError
+            Where values do not fit their kind, or are too large to be left as they are.
+
         Notes
         -----
         The pixels of an image share one shift and one scale, so that neighbours stay comparable
@@ -105,19 +117,26 @@ class Units(nn.Module):
             mapped = units._forward(j, seen)
             if standardize or units.map_code[j] != IDENTITY:
                 units._standardize(j, mapped)
+            elif np.abs(mapped).max() > MOST_BARE:
+                raise ColumnError(
+                    f"Column {column.name!r} holds {np.abs(mapped).max():g}, and "
+                    f"standardize=False. Expected at most {MOST_BARE:g}; let columns be "
+                    "standardised, or give it in larger units."
+                )
         units.curved = [int(j) for j in np.flatnonzero(units.map_code != IDENTITY)]
         return units
 
     def _standardize(self, j: int | list[int], mapped: np.ndarray) -> None:
         if mapped.size == 0:
             return
-        # Halve before averaging: columns near the largest float must not overflow.
-        center = 2 * np.mean(mapped / 2)
-        deviation = mapped / 2 - center / 2
+        unit, exponent = near_one(mapped)
+        center = np.mean(unit)
+        deviation = unit - center
         largest = np.max(np.abs(deviation), initial=0.0)
-        self.shift[j] = center
-        if largest > 0:
-            self.scale[j] = 2 * largest * np.sqrt(np.mean((deviation / largest) ** 2))
+        self.shift[j] = np.ldexp(center, exponent)
+        spread = largest and largest * np.sqrt(np.mean((deviation / largest) ** 2))
+        # A spread below the smallest float is none.
+        self.scale[j] = np.ldexp(spread, exponent) or self.scale[j]
 
     def rescaled(self, shift: np.ndarray, scale: np.ndarray) -> Units:
         """The same nonlinear maps with another location and spread."""
@@ -153,15 +172,24 @@ class Units(nn.Module):
         return cls(spec, shift, scale, code, value)
 
     def to_model(self, values: np.ndarray) -> np.ndarray:
-        """Data units to model units, both float64 of shape (n, p); NaN stays NaN."""
+        """Data units to model units, both float64 of shape (n, p); NaN stays NaN.
+
+        Cells further from what was seen than 1e30 spreads are read as if they were there.
+        """
         out = np.array(values, dtype=float, copy=True)
         for j in self.curved:
             out[:, j] = self._forward(j, out[:, j])
-        return (out - self.shift) / self.scale
+        with np.errstate(over="ignore"):
+            x = (out - self.shift) / self.scale
+            far = np.isinf(x)
+            if far.any():
+                # At both ends of the range of floats halves have a difference.
+                x = np.where(far, (out / 2 - self.shift / 2) / (self.scale / 2), x)
+        return np.clip(x, -FURTHEST, FURTHEST)
 
     def to_data(self, x: np.ndarray) -> np.ndarray:
         """Model units to data units, float64 of shape (..., p)."""
-        out = np.asarray(x, dtype=float) * self.scale + self.shift
+        out = self._affine(np.asarray(x, dtype=float))
         for j in self.curved:
             out[..., j] = _inverse(
                 self.map_code[j], self.map_value[j], torch.from_numpy(out[..., j].copy())
@@ -189,10 +217,20 @@ class Units(nn.Module):
         return out
 
     def finish(self, natural: np.ndarray) -> np.ndarray:
-        """From the units of :meth:`natural` to data units, float64 of shape (..., p)."""
-        out = natural.astype(float) * self.scale + self.shift
+        """From the units of :meth:`natural` to data units, float64 of shape (..., p).
+
+        Numbers that no float can hold become the largest one.
+        """
+        out = self._affine(natural.astype(float))
         out[..., self.curved] = natural[..., self.curved]
         return out
+
+    def _affine(self, x: np.ndarray) -> np.ndarray:
+        """Location and spread put back; NaN and infinities of x stay what they are."""
+        with np.errstate(over="ignore"):
+            out = x * self.scale + self.shift
+        largest = np.finfo(float).max
+        return np.where(np.isfinite(x), np.clip(out, -largest, largest), out)
 
     def log_jacobian(self, values: np.ndarray, *, counts: bool = False) -> np.ndarray:
         """Log |dx / dv| of numeric cells (n, p): what a density gains in data units.
@@ -212,10 +250,11 @@ class Units(nn.Module):
         if code == LOG:
             return -np.log(np.maximum(v + first, np.finfo(float).tiny))
         if code == LOGIT:
-            share = np.clip((v - first) / (second - first), 0, 1) * (1 - 2 * SQUEEZE) + SQUEEZE
+            share = _share(v, first, second)
             return np.log((1 - 2 * SQUEEZE) / (second - first)) - np.log(share * (1 - share))
         if code == POWER:
-            return (first - 1) * np.sign(v) * np.log1p(np.abs(v / second)) - np.log(second)
+            far = np.log1p(np.abs(_spreads(v, second)))
+            return (first - 1) * np.sign(v) * far - np.log(second)
         return 0.0
 
     def has_curved(self, columns: list[int]) -> bool:
@@ -228,10 +267,10 @@ class Units(nn.Module):
             with np.errstate(invalid="ignore", divide="ignore"):
                 return np.log(np.maximum(v + first, np.finfo(float).tiny))
         if code == LOGIT:
-            share = np.clip((v - first) / (second - first), 0, 1) * (1 - 2 * SQUEEZE) + SQUEEZE
+            share = _share(v, first, second)
             return np.log(share) - np.log1p(-share)
         if code == POWER:
-            return _yeo_johnson(v / second, first)
+            return _yeo_johnson(_spreads(v, second), first)
         return v
 
 
@@ -243,7 +282,7 @@ def _choose_map(column: Any, seen: np.ndarray, skewed: bool) -> tuple[int, tuple
         lower = float(seen.min()) if column.lower is None else column.lower
         upper = float(seen.max()) if column.upper is None else column.upper
         return (LOGIT, (lower, upper)) if upper > lower else (IDENTITY, (0.0, 0.0))
-    if skewed and seen.size >= 20 and np.ptp(seen) > 0:
+    if skewed and seen.size >= 20 and seen.max() > seen.min():
         return _choose_power(seen)
     return IDENTITY, (0.0, 0.0)
 
@@ -268,12 +307,27 @@ def _log_offset(column: Any, seen: np.ndarray) -> float:
 def _choose_power(seen: np.ndarray) -> tuple[int, tuple[float, float]]:
     from scipy import stats
 
-    spread = float(np.std(seen))
+    unit, exponent = near_one(seen)
+    spread = float(np.std(unit))
     # Without their mean, cells that hardly differ keep all digits of their moments.
-    if abs(stats.skew(seen / 2 - np.mean(seen / 2))) < 2 or not np.isfinite(spread) or spread == 0:
+    if spread == 0 or abs(stats.skew(unit - np.mean(unit))) < 2:
         return IDENTITY, (0.0, 0.0)
-    power = float(np.clip(stats.yeojohnson_normmax(seen / spread), -1.0, 3.0))
-    return POWER, (power, spread)
+    power = float(np.clip(stats.yeojohnson_normmax(unit / spread), -1.0, 3.0))
+    spread = float(np.ldexp(spread, exponent))
+    return (POWER, (power, spread)) if spread > 0 else (IDENTITY, (0.0, 0.0))
+
+
+def _spreads(v: np.ndarray, spread: float) -> np.ndarray:
+    """Numbers in multiples of a spread, as far as powers of them are finite."""
+    with np.errstate(over="ignore"):
+        return np.clip(v / spread, -FURTHEST_POWER, FURTHEST_POWER)
+
+
+def _share(v: np.ndarray, lower: float, upper: float) -> np.ndarray:
+    """Place between two bounds, with room at both ends."""
+    with np.errstate(over="ignore"):
+        share = np.clip((v - lower) / (upper - lower), 0, 1)
+    return share * (1 - 2 * SQUEEZE) + SQUEEZE
 
 
 def _yeo_johnson(v: np.ndarray, power: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.units import Units
 from halfseen.terms.latent import LatentModel, Weighted
 
-__all__ = ["Answers", "Diagnosis"]
+__all__ = ["Answers", "Diagnosis", "Means", "Resampled"]
 
 # Floats of one chunk of hidden activations: 4 MB stay near the processor; an accelerator wants
 # much work at a time.
@@ -29,6 +30,37 @@ class Diagnosis:
     bound: Tensor
     effective_sample_size: Tensor
     pareto_k: Tensor
+
+
+class Means(NamedTuple):
+    """Weighted means of some rows.
+
+    Parameters
+    ----------
+    mean, spread : Tensor of shape (n, F)
+        Mean features in natural units, and their spread over members.
+    effective : Tensor of shape (n,)
+        Effective sample size behind each row.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    effective: Tensor
+
+
+class Resampled(NamedTuple):
+    """Resampled completions of some rows.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_draws, n, ...)
+        The draws.
+    effective : Tensor of shape (n,)
+        Effective sample size of the weights by which each row's were resampled.
+    """
+
+    values: Tensor
+    effective: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,18 +109,18 @@ class Answers:
         return self.model.stream(batch, self.n_importance, self.chunk, generator, self.n_members)
 
     @torch.no_grad()
-    def means(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Mean features in natural units (n, F), and their spread over members (n, F)."""
-        means, spreads = [], []
+    def means(self, rows: Rows) -> Means:
+        """Means over the weighted samples of every row."""
+        parts = []
         for batch in self.parts(rows, self.chunk):
             rule = WeightedMean()
             for weighted in self.stream(batch):
                 value = weighted.completion.mean(self.units, self.units.spec.n_features)
                 rule.update(self._log_w(weighted), value)
             member = rule.per_member()
-            means.append(member.mean(0))
-            spreads.append(member.std(0, correction=0))
-        return torch.cat(means), torch.cat(spreads)
+            spread = member.double().std(0, correction=0)
+            parts.append((member.mean(0), spread, rule.effective_sample_size()))
+        return Means(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     @torch.no_grad()
     def draws(
@@ -99,8 +131,8 @@ class Answers:
         *,
         apart: bool = True,
         noise: bool = True,
-    ) -> Tensor:
-        """Completions by resampling, in model units: shape (n_draws, n, p).
+    ) -> Resampled:
+        """Completions by resampling, in model units: values of shape (n_draws, n, p).
 
         Those of equal rows are independent if ``apart``, and equal otherwise. Without ``noise``
         they are the means of the laws at each resampled z: features in natural units,
@@ -108,34 +140,37 @@ class Answers:
         """
         seed = self.seed if seed is None else seed
         keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed, apart=apart)
-        out, start = [], 0
+        out, effective, start = [], [], 0
         per_member = -(-n_draws // self.n_members)
         for batch in self.parts(rows, max(self.chunk, per_member)):
             source = RowNoise(
                 keys[start : start + len(batch)], self.n_members, per_member, rows.x.device
             )
-            x = self._resampled(batch, source, noise=noise)
+            x, size = self._resampled(batch, source, noise=noise)
+            effective.append(size)
             # Interleave members, so that any first few draws come from all of them.
             out.append(x.transpose(0, 1).flatten(0, 1)[:n_draws])
             start += len(batch)
-        return torch.cat(out, 1)
+        return Resampled(torch.cat(out, 1), torch.cat(effective))
 
-    def _resampled(self, batch: Batch, source: RowNoise, *, noise: bool) -> Tensor:
+    def _resampled(self, batch: Batch, source: RowNoise, *, noise: bool) -> tuple[Tensor, Tensor]:
+        """Draws (M, R, B, p or F) of the rows of a batch, and their effective sample size."""
         n_chunks = -(-self.n_importance // self.chunk)
         rule = Resample([source.uniform(2) for _ in range(n_chunks)])
         for weighted in self.stream(batch):
             completion = weighted.completion
             payload = completion.cells if completion.in_weight else weighted.z
             rule.update(self._log_w(weighted), payload)
+        size = rule.effective_sample_size()
         if not completion.in_weight:
             laws = self.model.complete(rule.kept, batch)
             if not noise:
-                return laws.mean(self.units, self.units.spec.n_features)
-            return laws.draw(source, batch.x.shape[-1])
+                return laws.mean(self.units, self.units.spec.n_features), size
+            return laws.draw(source, batch.x.shape[-1]), size
         if noise:
-            return rule.kept
+            return rule.kept, size
         natural = self.units.natural(rule.kept, list(range(batch.x.shape[-1])))
-        return self.model.observation.expand(natural)
+        return self.model.observation.expand(natural), size
 
     def _log_w(self, weighted: Weighted) -> Tensor:
         return weighted.log_w if self.weigh else torch.zeros_like(weighted.log_w)

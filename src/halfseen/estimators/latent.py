@@ -13,17 +13,19 @@ from torch import Tensor
 
 from halfseen.core.batch import Rows
 from halfseen.core.draws import half_sample_mode
+from halfseen.core.floats import near_one
 from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import entries, flags, member, numbers, pair, whole
 from halfseen.core.units import Units
-from halfseen.errors import AnswerQualityWarning, SettingError, TrainingWarning
+from halfseen.errors import SettingError, TrainingWarning
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.assemble import Design, make_model
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.generating import RowGenerator, latent_rows
+from halfseen.estimators.quality import warn_of_diagnostics, warn_of_few
 from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.recipes import MIWAE, Recipe
 from halfseen.estimators.repeats import Repeats, find_repeats
@@ -352,7 +354,9 @@ class LatentImputer(RowGenerator, BaseImputer):
         if values.shape[1] == 0:
             return values
         answers, rows = self._answers(), self._rows(values)
-        out = self._from_features(answers.means(rows)[0])
+        means = answers.means(rows)
+        self._warn_of_few(means.effective, rows)
+        out = self._from_features(means.mean)
         if decision != "mean":
             # Categories without an order keep the most probable one.
             columns = self.units_.spec.where(*NUMERIC)
@@ -361,7 +365,8 @@ class LatentImputer(RowGenerator, BaseImputer):
             for start in range(0, len(values), size):
                 part = slice(start, start + size)
                 some = Rows(rows.x[part], rows.s[part])
-                rule = self._rule(answers.draws(some, N_RULE_DRAWS, apart=False), decision)
+                draws = answers.draws(some, N_RULE_DRAWS, apart=False).values
+                rule = self._rule(draws, decision)
                 out[part, columns] = rule[:, columns]
         return out
 
@@ -370,11 +375,17 @@ class LatentImputer(RowGenerator, BaseImputer):
         if decision != "mode":
             q = 0.5 if decision == "median" else float(decision)
             return self._to_data(draws.quantile(q, 0, interpolation="nearest"))
-        out = half_sample_mode(torch.from_numpy(self._to_data(draws))).numpy()
+        unit, exponent = near_one(self._to_data(draws), axis=0)
+        out = np.ldexp(half_sample_mode(torch.from_numpy(unit)).numpy(), exponent)
         common = self._to_data(draws.mode(0).values)
         for j in self.repeats_.grid:
             out[:, j] = common[:, j]
         return out
+
+    def _warn_of_few(self, effective: Tensor, rows: Rows) -> None:
+        """Warn if weights leave too few of the samples behind the answers for rows with holes."""
+        if self._weighs():
+            warn_of_few(effective, (rows.s == 0).any(-1), self.n_importance_predict)
 
     def _from_features(self, features: Tensor) -> np.ndarray:
         contract = self.model_.observation.expand.contract
@@ -398,6 +409,11 @@ class LatentImputer(RowGenerator, BaseImputer):
         Returns
         -------
         same as X
+
+        Warns
+        -----
+        AnswerQualityWarning
+            As ``transform`` does.
         """
         if not 0 < q < 1:
             raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
@@ -427,6 +443,11 @@ class LatentImputer(RowGenerator, BaseImputer):
         -------
         list of tables like X
             Observed cells are bit-identical in each.
+
+        Warns
+        -----
+        AnswerQualityWarning
+            As ``transform`` does.
         """
         if n_draws < 1:
             raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
@@ -435,7 +456,9 @@ class LatentImputer(RowGenerator, BaseImputer):
         seed = self.seed_ if random_state is None else seed_from(random_state)
         if values.shape[1] == 0:
             return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        drawn = self._answers().draws(self._rows(values), n_draws, seed, noise=noise)
+        rows = self._rows(values)
+        drawn, effective = self._answers().draws(rows, n_draws, seed, noise=noise)
+        self._warn_of_few(effective, rows)
         draws = self._to_data(drawn) if noise else self._from_features(drawn)
         return [self.codec_.restore(X, self._full(draw)) for draw in draws]
 
@@ -513,20 +536,25 @@ class LatentImputer(RowGenerator, BaseImputer):
             index=X.index if isinstance(X, pd.DataFrame) else None,
         )
         if self._weighs():
-            _warn_of_quality(table)
+            warn_of_diagnostics(table)
         return table
 
     def _extrapolation(self, answers: Answers, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Per row: share of imputed cells outside the seen range, and members' disagreement."""
-        means, spread = answers.means(rows)
+        means, spread, _ = answers.means(rows)
         expand = self.model_.observation.expand
-        numeric = expand.numeric
-        missing = (rows.s[:, numeric] == 0).cpu().numpy()
+        numeric = expand.numeric.cpu().numpy()
+        missing = (rows.s == 0).cpu().numpy()[:, numeric]
         count = np.maximum(missing.sum(1), 1)
-        x = self.units_.to_model(self._from_features(means))[:, numeric.cpu().numpy()]
-        low, high = (bound[numeric.cpu().numpy()] for bound in self.range_)
+        data = self._from_features(means)
+        x = self.units_.to_model(data)[:, numeric]
+        low, high = (bound[numeric] for bound in self.range_)
         beyond = missing & ((x < low - 1e-6) | (x > high + 1e-6))
-        gap = np.where(missing, spread[:, expand.numeric_at].cpu().numpy(), 0.0)
+        # Curved columns are averaged in data units: by the slope there to those of the others.
+        slope, curved = np.zeros(data.shape), self.units_.curved
+        slope[:, curved] = self.units_.log_jacobian(data, counts=True)[:, curved]
+        slope = np.exp(slope[:, numeric].clip(-200, 200))
+        gap = np.where(missing, spread[:, expand.numeric_at].cpu().numpy() * slope, 0.0)
         return beyond.sum(1) / count, np.sqrt((gap**2).sum(1) / count)
 
     def _new_rows(
@@ -570,25 +598,3 @@ class LatentImputer(RowGenerator, BaseImputer):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = False
         return tags
-
-
-def _warn_of_quality(table: Any) -> None:
-    holes = table[table["n_missing"] > 0]
-    if not len(holes):
-        return
-    troubles = {
-        "Pareto k above 0.7": (holes["pareto_k"] > 0.7).mean(),
-        "fewer than 5 effective samples": (holes["ess"] < 5).mean(),
-        "more than half of their imputed cells outside the seen range": (
-            holes["outside"] > 0.5
-        ).mean(),
-    }
-    said = [
-        f"{share:.0%} of the rows have {what}" for what, share in troubles.items() if share > 0.1
-    ]
-    if said:
-        warnings.warn(
-            "; ".join(said) + ". Raise n_importance_predict, and read these answers with care.",
-            AnswerQualityWarning,
-            stacklevel=3,
-        )

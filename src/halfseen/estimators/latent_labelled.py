@@ -26,6 +26,7 @@ from halfseen.estimators.labelled import (
     check_lengths,
 )
 from halfseen.estimators.latent import LatentImputer
+from halfseen.estimators.quality import warn_of_few
 from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.inputs import ZeroFill
 from halfseen.terms.completion import SAMPLERS
@@ -155,12 +156,20 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
     def _averages(self, X: Any) -> np.ndarray:
         if self._is_direct:
             return super()._averages(X)
-        return as_numpy(self._label_answers().averages(self._encoded_rows(X)))
+        averages, effective = self._label_answers().averages(self._encoded_rows(X))
+        self._warn_of_few(effective)
+        return as_numpy(averages)
 
     def _answers_of_draws(self, X: Any, n_draws: int, seed: int) -> np.ndarray:
         if self._is_direct:
             return super()._answers_of_draws(X, n_draws, seed)
-        return as_numpy(self._label_answers().draws(self._encoded_rows(X), n_draws, seed))
+        draws, effective = self._label_answers().draws(self._encoded_rows(X), n_draws, seed)
+        self._warn_of_few(effective)
+        return as_numpy(draws)
+
+    def _warn_of_few(self, effective: Tensor) -> None:
+        """Warn if too few samples are behind labels; rows without a hole need none."""
+        warn_of_few(effective, torch.isfinite(effective), self.n_importance_predict)
 
     def impute(self, X: Any, y: Any = None) -> Any:
         """Complete a table, with what the labels tell where they are given.
@@ -178,6 +187,11 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         -------
         same as X
             Observed cells are bit-identical.
+
+        Warns
+        -----
+        AnswerQualityWarning
+            When more than a tenth of the rows with holes have fewer than 5 effective samples.
         """
         check_is_fitted(self)
         if y is None or self._is_direct:
@@ -186,8 +200,11 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         encoded, labels = source._encode(X), self.target_.encode(y)
         check_lengths(len(encoded.values), len(labels))
         rows = self._table_rows(encoded.values).with_labels(labels)
-        means = self._label_answers().answers.means(rows)[0]
-        filled = source._full(source._from_features(means))
+        answers = self._label_answers().answers
+        means = answers.means(rows)
+        if answers.weigh:
+            self._warn_of_few(means.effective.masked_fill((rows.s > 0).all(-1), torch.inf))
+        filled = source._full(source._from_features(means.mean))
         return source.codec_.restore(X, source._finite(filled))
 
     # ---- files --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from halfseen.core.floats import near_one
 from halfseen.core.stored import numbers
 from halfseen.errors import FileFormatError
 
@@ -63,11 +64,14 @@ class NormalScores:
 
     def forward(self, column: np.ndarray) -> np.ndarray:
         """Scores of values; NaN stays NaN."""
-        return np.interp(column, self.values, self.middles)
+        unit, exponent = near_one(self.values)
+        with np.errstate(over="ignore"):
+            return np.interp(np.ldexp(column, -exponent), unit, self.middles)
 
     def inverse(self, scores: np.ndarray) -> np.ndarray:
         """Values of scores, linear between those that were seen."""
-        return np.interp(scores, self.middles, self.values)
+        unit, exponent = near_one(self.values)
+        return np.ldexp(np.interp(scores, self.middles, unit), exponent)
 
     def step(self, scores: np.ndarray) -> np.ndarray:
         """Values of scores out of those that were seen, each as often as it was."""

@@ -87,7 +87,9 @@ class _Completed(GeneratorEstimator):
             return np.broadcast_to(indicators, shape).astype(float)
         source = self.generator_
         rows = source._rows(varying)
-        draws = source._answers().draws(rows, self.n_draws, self.seed_, apart=apart)
+        answers = source._answers()
+        draws, effective = answers.draws(rows, self.n_draws, self.seed_, apart=apart)
+        source._warn_of_few(effective, rows)
         features = source.model_.observation.expand(merge(rows.x, draws, rows.s))
         numbers = features.double().cpu().numpy()
         return np.concatenate([numbers, np.broadcast_to(indicators, shape)], -1)

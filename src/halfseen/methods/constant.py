@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from halfseen.core.floats import near_one
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer, store
@@ -117,8 +118,8 @@ class MeanImputer(_ConstantImputer):
     )
 
     def _numeric_values(self, values: np.ndarray, spec: DataSpec) -> np.ndarray:
-        # Halve before averaging: columns near the largest float must not overflow.
-        return 2 * np.nanmean(values / 2, axis=0)
+        unit, exponent = near_one(values, axis=0)
+        return np.ldexp(np.nanmean(unit, axis=0), exponent)
 
 
 class MedianImputer(_ConstantImputer):
