@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+import halfseen.estimators.parallel  # noqa: F401  (estimators are used in forked processes, too)
 from halfseen.core.spec import DataSpec
 from halfseen.errors import TrainingError
 from halfseen.estimators.resuming import EVERY, resuming
@@ -185,6 +186,12 @@ class BaseImputer(TransformerMixin, TableEstimator):
         -------
         same as X
             A new table; observed cells are bit-identical, and no NaN is left.
+
+        Warns
+        -----
+        AnswerQualityWarning
+            By methods that weigh importance samples: when the answers of more than a tenth of
+            the rows with holes rest on fewer than 5 effective samples.
         """
         encoded = self._encode(X)
         if not encoded.missing.any():
