@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from halfseen.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
+    from halfseen.core.memory import limit_memory
     from halfseen.estimators.amputation import ampute
     from halfseen.methods import all_methods, load, method_by_name
     from halfseen.methods.ambient_gan import AmbientGAN
@@ -84,6 +85,7 @@ __all__ = [
     "__version__",
     "all_methods",
     "ampute",
+    "limit_memory",
     "load",
     "method_by_name",
 ]
@@ -129,6 +131,7 @@ _HOMES = {
     "ZeroImputer": "halfseen.methods.constant",
     "all_methods": "halfseen.methods",
     "ampute": "halfseen.estimators.amputation",
+    "limit_memory": "halfseen.core.memory",
     "load": "halfseen.methods",
     "method_by_name": "halfseen.methods",
 }

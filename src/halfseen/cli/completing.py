@@ -32,6 +32,7 @@ def impute(
     ] = False,
     seed: opt.Seed = 0,
     force: opt.Force = False,
+    max_memory: opt.MaxMemory = None,
     mechanism: opt.Mechanism = None,
     direction: opt.Direction = None,
     max_steps: opt.MaxSteps = None,
@@ -71,6 +72,7 @@ def fit(
     method: opt.Method = "miwae",
     seed: opt.Seed = 0,
     force: opt.Force = False,
+    max_memory: opt.MaxMemory = None,
     mechanism: opt.Mechanism = None,
     direction: opt.Direction = None,
     max_steps: opt.MaxSteps = None,
@@ -112,6 +114,7 @@ def apply(
     draws: opt.Draws = 0,
     long: opt.Long = False,
     force: opt.Force = False,
+    max_memory: opt.MaxMemory = None,
     ignore: opt.Ignore = "",
 ) -> None:
     """Complete the table NEW by a model that was fitted before."""
@@ -119,6 +122,7 @@ def apply(
     from halfseen.cli.targets import worded
     from halfseen.errors import SettingError
     from halfseen.methods import load
+    from halfseen.tables.streams import is_large
 
     targets = _targets(output, draws, long)
     _check([model, table], targets, None, force)
@@ -127,9 +131,51 @@ def apply(
         raise SettingError(
             f"{model} predicts a target and completes nothing. Use `halfseen predict`."
         )
+    if is_large(table) and not long:
+        _complete_parts(estimator, table, ignore, targets, draws)
+        return
     job = worded(estimator.codec_, Job.read(table, ignore))
     _complete(estimator, job, targets, draws, long, None)
     note(_told(job, targets))
+
+
+def _complete_parts(
+    estimator: Any, path: Path, ignore: str, targets: list[Path], draws: int
+) -> None:
+    """Read, complete and write some rows at a time; nothing is there until all of them are."""
+    from contextlib import ExitStack
+
+    from halfseen.cli.files import Job
+    from halfseen.tables.streams import PartWriter
+
+    n_rows, n_cells = 0, 0
+    writers: list[PartWriter] = []
+    with ExitStack() as stack:
+        for number, job in enumerate(Job.parts(path, ignore)):
+            if not writers:
+                made = [PartWriter(target, job.delimiter_for(target)) for target in targets]
+                writers = [stack.enter_context(writer) for writer in made]
+            missing = job.missing
+            for writer, completed in zip(
+                writers, _completions(estimator, job.table, draws, number), strict=True
+            ):
+                writer.write(job.full(completed), job.source, missing)
+            n_rows, n_cells = n_rows + len(missing), n_cells + int(missing.sum())
+            note(f"{n_rows} rows done.")
+    note(_said(n_cells, targets))
+
+
+def _completions(estimator: Any, table: Any, draws: int, number: int) -> list[Any]:
+    """One completion of a part of a table, or draws: those of equal rows in two parts differ."""
+    if not draws:
+        return [estimator.transform(table)]
+    if not number:
+        return list(estimator.sample(table, n_draws=draws))
+    import numpy as np
+
+    seed = np.random.SeedSequence([getattr(estimator, "seed_", 0), number])
+    random_state = int(seed.generate_state(1)[0]) >> 1
+    return list(estimator.sample(table, n_draws=draws, random_state=random_state))
 
 
 def _targets(output: Path, draws: int, long: bool) -> list[Path]:
@@ -198,5 +244,9 @@ def _complete(
 
 
 def _told(job: Any, targets: list[Path]) -> str:
+    return _said(int(job.missing.sum()), targets)
+
+
+def _said(n_cells: int, targets: list[Path]) -> str:
     where = str(targets[0]) if len(targets) == 1 else f"{targets[0]} to {targets[-1].name}"
-    return f"Completed {int(job.missing.sum())} cells: {where}"
+    return f"Completed {n_cells} cells: {where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,10 +110,22 @@ class Job:
     @classmethod
     def read(cls, path: Path, ignore: str = "") -> Job:
         """Read a table, and check the names of columns to ignore, given as ``a,b``."""
-        from halfseen.core.words import closest
         from halfseen.tables import read_source
 
-        source = read_source(path)
+        return cls._of(path, read_source(path), ignore)
+
+    @classmethod
+    def parts(cls, path: Path, ignore: str = "") -> Iterator[Job]:
+        """Some rows of a large table at a time, in their order."""
+        from halfseen.tables.streams import source_parts
+
+        for source in source_parts(path):
+            yield cls._of(path, source, ignore)
+
+    @classmethod
+    def _of(cls, path: Path, source: Source, ignore: str) -> Job:
+        from halfseen.core.words import closest
+
         names = source.table.column_names
         repeated = [name for name, count in Counter(names).items() if count > 1]
         if repeated:
@@ -156,19 +168,23 @@ class Job:
         """
         from halfseen.tables import write_table
 
-        full, text = self._full(table), self.source.text
-        same = split_suffix(path)[1].lower() == split_suffix(self.path)[1].lower()
-        delimiter = self.source.delimiter if same else None
+        full, text = self.full(table), self.source.text
+        delimiter = self.delimiter_for(path)
         if text is None:
             write_table(path, full, delimiter=delimiter)
         else:
             write_table(path, full, text, changed, delimiter)
 
+    def delimiter_for(self, path: Path) -> str | None:
+        """What separates cells in a file: as in the input, if that is of the same format."""
+        same = split_suffix(path)[1].lower() == split_suffix(self.path)[1].lower()
+        return self.source.delimiter if same else None
+
     def write_long(self, path: Path, tables: Sequence[pa.Table]) -> None:
         """Write completions below each other, with a column that counts them."""
         from halfseen.tables import completed_text, draws_table, write_table
 
-        full: list[Any] = [self._full(table) for table in tables]
+        full: list[Any] = [self.full(table) for table in tables]
         text, as_text = (
             self.source.text,
             split_suffix(path)[1].lower().startswith((".csv", ".tsv")),
@@ -177,7 +193,7 @@ class Job:
             full = [completed_text(table, text, self.missing) for table in full]
         write_table(path, draws_table(full))
 
-    def _full(self, table: pa.Table) -> pa.Table:
+    def full(self, table: pa.Table) -> pa.Table:
         """The table with the ignored columns back in their places."""
         out = self.source.table
         for place, name in enumerate(out.column_names):

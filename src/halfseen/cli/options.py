@@ -18,6 +18,7 @@ __all__ = [
     "Input",
     "KeepEmpty",
     "Long",
+    "MaxMemory",
     "MaxSteps",
     "Mechanism",
     "Method",
@@ -127,6 +128,25 @@ CheckpointEvery: TypeAlias = Annotated[
     float,
     typer.Option(
         min=0, metavar="SECONDS", help="Work that may be lost.", rich_help_panel="Long fits"
+    ),
+]
+
+
+def _limit(context: typer.Context, value: str | None) -> str | None:
+    """Keep the limit for as long as the command runs."""
+    from halfseen.core.memory import limit_memory
+
+    if value is not None:
+        context.with_resource(limit_memory(value))
+    return value
+
+
+MaxMemory: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        callback=_limit,
+        help="Work in parts that take no more, such as 500MB, beside the program itself.",
     ),
 ]
 Force: TypeAlias = Annotated[bool, typer.Option("--force", "-f", help="Replace files that exist.")]

@@ -44,6 +44,7 @@ def train(
     ] = False,
     seed: opt.Seed = 0,
     force: opt.Force = False,
+    max_memory: opt.MaxMemory = None,
     max_steps: opt.MaxSteps = None,
     set_: opt.Set = None,
     columns: opt.Columns = None,
@@ -88,6 +89,7 @@ def predict(
         float, typer.Option(help="Share of the numbers that lie between lower and upper.")
     ] = 0.9,
     force: opt.Force = False,
+    max_memory: opt.MaxMemory = None,
 ) -> None:
     """Predict for the rows of the table NEW.
 

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.features import Features
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.spec import DataSpec
@@ -224,7 +225,7 @@ class AdversarialImputer(BaseImputer):
         x, s = self._tensors(values)
         keys = row_keys(x.cpu().numpy(), s.cpu().numpy(), seed)
         width = 4 * max(self.units_.spec.n_features, 128)
-        size = max(1, CHUNK_FLOATS // (per_row * self.n_members * width))
+        size = max(1, floats_at_once(CHUNK_FLOATS) // (per_row * self.n_members * width))
         for start in range(0, len(x), size):
             part = slice(start, start + size)
             yield x[part], s[part], keys[part]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.draws import Resample, WeightedMean, WeightSummary
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import new_generator
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.units import Units
@@ -21,6 +22,8 @@ __all__ = ["Answers", "Diagnosis", "Means", "Resampled"]
 # Floats of one chunk of hidden activations: 4 MB stay near the processor; an accelerator wants
 # much work at a time.
 CHUNK_FLOATS, DEVICE_CHUNK_FLOATS = 2**20, 2**27
+# One row's chunk has no more than this, whatever its width, unless memory is limited.
+MOST_FLOATS = 2**62
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,13 @@ class Answers:
     @property
     def chunk(self) -> int:
         """Importance samples per chunk: never a function of the rows."""
-        return min(self.n_importance, 100)
+        most = floats_at_once(MOST_FLOATS) // (self.width * self.n_members)
+        return max(1, min(self.n_importance, 100, most))
 
     def parts(self, rows: Rows, per_row: int) -> Iterator[Batch]:
         """The rows in batches of which ``per_row`` copies stay near the processor."""
         floats = CHUNK_FLOATS if rows.x.device.type == "cpu" else DEVICE_CHUNK_FLOATS
-        size = max(1, floats // (per_row * self.width * self.n_members))
+        size = max(1, floats_at_once(floats) // (per_row * self.width * self.n_members))
         for start in range(0, len(rows), size):
             yield rows.take(slice(start, start + size))
 

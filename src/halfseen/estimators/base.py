@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 import halfseen.estimators.parallel  # noqa: F401  (estimators are used in forked processes, too)
+from halfseen.core.memory import reserving_table
 from halfseen.core.spec import DataSpec
 from halfseen.errors import TrainingError
 from halfseen.estimators.resuming import EVERY, resuming
@@ -172,7 +173,8 @@ class BaseImputer(TransformerMixin, TableEstimator):
         values, self.missing_share_ = encoded.values, encoded.missing.mean(0)
         self.codec_ = codec
         self._set_features()
-        self._fit_values(values[:, self._varying], self._spec)
+        with reserving_table(*values.shape):
+            self._fit_values(values[:, self._varying], self._spec)
 
     def transform(self, X: Any) -> Any:
         """Complete a table: one answer per missing cell.

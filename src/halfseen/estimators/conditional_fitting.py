@@ -11,12 +11,14 @@ from torch import Tensor
 from halfseen.core.batch import Rows
 from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.features import Features
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.conditional import HiddenCells
 from halfseen.terms.conditional_gaussian import ConditionalGaussian
 from halfseen.training.deck import Deck
 from halfseen.training.hidden_cells import Hider
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+from halfseen.training.parts import in_parts
 
 __all__ = ["ConditionalFit"]
 
@@ -126,9 +128,14 @@ class ConditionalFit:
         shown = self._shown(self.rows.s[index], self.generator)
         weight = self.mse_weight if self.deck.n_dealt <= self.mse_calls else 0.0
         self.model.train()
-        x, seen, shown = self._features(index, shown)
-        noise = self._noise(len(index), self.generator)
-        return self.objective(self.model(x, shown), x, seen - shown, noise, weight)
+
+        def losses_of(part: slice) -> dict[str, Tensor]:
+            x, seen, some = self._features(index[part], shown[:, part])
+            noise = self._noise(len(x), self.generator)
+            return self.objective(self.model(x, some), x, seen - some, noise, weight)
+
+        width = self.model.n_members * self.model.width
+        return in_parts(losses_of, len(index), width, self.generator)
 
     def _features(self, index: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features (B, F), and the masks of those that were seen and are shown."""
@@ -147,7 +154,7 @@ class ConditionalFit:
         self.held_shown = self.hide(s, self.rows.s, new_generator(self.seed, 4, s.device))
 
     def _parts(self) -> Iterator[slice]:
-        size = max(1, CHUNK_FLOATS // self.model.width)
+        size = max(1, floats_at_once(CHUNK_FLOATS) // self.model.width)
         for start in range(0, len(self.held), size):
             yield slice(start, start + size)
 

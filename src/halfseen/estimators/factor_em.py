@@ -19,6 +19,7 @@ from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
+from halfseen.core.memory import floats_at_once
 from halfseen.training.checkpoint import Kept, next_stage
 
 __all__ = ["TRACE", "EMPath", "FactorEM", "Moments", "Prior", "climb"]
@@ -119,7 +120,7 @@ class FactorEM:
 
     def parts(self, width: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The rows in chunks whose posteriors, of ``width`` numbers a row, fit."""
-        size = max(1, CHUNK_FLOATS // max(width, self.x.shape[1]))
+        size = max(1, floats_at_once(CHUNK_FLOATS) // max(width, self.x.shape[1]))
         for start in range(0, len(self.x), size):
             yield self.x[start : start + size], self.s[start : start + size]
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from halfseen.core.batch import Batch, Rows
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.evidence import Importance, Objective
 from halfseen.terms.latent import LatentModel
@@ -17,6 +18,7 @@ from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.monitors import held_out_bound, held_out_cells
+from halfseen.training.parts import in_parts
 
 __all__ = ["LatentFit"]
 
@@ -144,11 +146,21 @@ class LatentFit:
         s = self._masks(index)
         shown = s * self.hide(self.rows.s[index], self.rows.s, self.generator)
         x = self.rows.x[index]
-        batch = Batch(binarized(x, self.generator) if self.binarize else x, s, shown)
+        x = binarized(x, self.generator) if self.binarize else x
         self.model.train()
-        losses = self.objective(self.model, batch, self._noise, progress)
+
+        def losses_of(part: slice) -> dict[str, Tensor]:
+            batch = Batch(x[part], s[..., part, :], shown[..., part, :])
+            return self.objective(self.model, batch, self._noise, progress)
+
+        losses = in_parts(losses_of, len(x), self._width, self.generator)
         prior = self.log_prior(self.model).sum() / len(self.train_at)
         return losses | {"parameter_prior": -prior}
+
+    @property
+    def _width(self) -> int:
+        """Floats of the widest activation of one row of a batch."""
+        return self.n_members * self.n_importance * max(self.model.observation.width, 64)
 
     def _noise(self, batch: Batch) -> Noise:
         return Noise(self.generator, (self.n_members, self.n_importance, len(batch)))
@@ -166,10 +178,10 @@ class LatentFit:
     def _some(self, rows: Tensor) -> Tensor:
         """Some of the rows at random: as many as a monitor can look at in one piece."""
         width = max(self.model.observation.width, 64)
-        most = MONITOR_FLOATS // (self.n_members * self._monitor_k * width)
+        most = floats_at_once(MONITOR_FLOATS) // (self.n_members * self._monitor_k * width)
         generator = new_generator(self.seed, 4, rows.device)
         order = torch.randperm(len(rows), generator=generator, device=rows.device)
-        return rows[order[: max(20, min(MONITOR_ROWS, most))]]
+        return rows[order[: max(1, min(MONITOR_ROWS, most))]]
 
     @property
     def _monitor_k(self) -> int:

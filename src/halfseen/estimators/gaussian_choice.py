@@ -12,6 +12,7 @@ from torch import Tensor
 from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.features import Features
 from halfseen.core.low_rank_normal import LOG_2PI
+from halfseen.core.memory import floats_at_once
 from halfseen.estimators.low_rank_choice import hold_out
 
 __all__ = ["LADDER", "Candidate", "Shape", "choose_shape"]
@@ -119,7 +120,8 @@ def choose_shape(
 def _score(mixture: FactorMixture, x: Tensor, s: Tensor, hidden: Tensor) -> list[float]:
     """Error, log-density, and that of single cells at every temperature."""
     total = torch.zeros(2 + len(TEMPERATURES), dtype=x.dtype, device=x.device)
-    size = max(1, CHUNK_FLOATS // (mixture.n_components * x.shape[1] * (mixture.rank + 2)))
+    width = mixture.n_components * x.shape[1] * (mixture.rank + 2)
+    size = max(1, floats_at_once(CHUNK_FLOATS) // width)
     for start in range(0, len(x), size):
         part = slice(start, start + size)
         total += _sums(mixture, x[part], s[part], hidden[part])

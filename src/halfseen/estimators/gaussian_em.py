@@ -19,6 +19,7 @@ from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
+from halfseen.core.memory import floats_at_once
 from halfseen.estimators.factor_em import TRACE, Prior
 
 __all__ = ["GaussianEM", "covariances", "from_covariances"]
@@ -112,7 +113,7 @@ class GaussianEM:
 
     def _parts(self, mixture: FactorMixture) -> Iterator[tuple[Tensor, Tensor]]:
         width = mixture.n_components * (mixture.rank + 1) ** 2
-        size = max(1, CHUNK_FLOATS // width)
+        size = max(1, floats_at_once(CHUNK_FLOATS) // width)
         for start in range(0, len(self.x), size):
             yield self.x[start : start + size], self.s[start : start + size]
 

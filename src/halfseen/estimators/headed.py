@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
+from halfseen.core.memory import reserving_table
 from halfseen.core.noise import new_generator
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import entries, numbers, whole
@@ -157,7 +158,8 @@ class HeadEstimator(LabelEstimator):
             n_members=self.n_members_,
             weight_decay=self.weight_decay,
         )
-        with progress(type(self).__name__, self.verbose) as watcher:
+        watching = progress(type(self).__name__, self.verbose)
+        with reserving_table(*rows.x.shape), watching as watcher:
             history = fit.run(self._config(len(rows)), watcher)
         self.history_, self.stopped_ = history.rows, history.stopped
         self.n_iter_ = history.rows[-1]["step"] if history.rows else 0

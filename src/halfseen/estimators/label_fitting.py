@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.masked import log_mean_exp
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator
 from halfseen.objectives.importance import named_losses
 from halfseen.terms.direct import DirectModel
@@ -23,6 +24,7 @@ from halfseen.training.binarize import binarized
 from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
+from halfseen.training.parts import EVERYTHING, in_parts
 from halfseen.training.resuming import GlobalRandomness, Source
 
 __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
@@ -231,7 +233,8 @@ class LabelFit:
         self.held: Batch | None = None
         if len(labelled) >= ENOUGH and n_held:
             most = max(ENOUGH, MONITOR_FLOATS // self.objective.floats_per_row())
-            self.held = self.rows.take(order[:n_held][: min(MONITOR_ROWS, most)])
+            self.held_at = order[:n_held][: min(MONITOR_ROWS, most)]
+            self.held = self.rows.take(self.held_at)
             order = order[n_held:]
         others = torch.nonzero(self.rows.labelled == 0)[:, 0]
         train_at = torch.cat([order, others]) if self.unlabelled else order
@@ -239,12 +242,22 @@ class LabelFit:
 
     def _loss(self) -> dict[str, Tensor]:
         self.objective.module.train()
-        return self.objective.losses(self.rows.take(self.deck.deal()), self.generator)
+        index = self.deck.deal()
+
+        def losses_of(part: slice) -> dict[str, Tensor]:
+            return self.objective.losses(self.rows.take(index[part]), self.generator)
+
+        width = self.objective.floats_per_row()
+        return in_parts(losses_of, len(index), width, self.generator)
 
     def _look(self) -> Outlook:
         assert self.held is not None
         self.objective.module.eval()
-        return self.objective.look(self.held, new_generator(self.seed, 6, self.held.x.device))
+        generator = new_generator(self.seed, 6, self.held.x.device)
+        size = max(1, floats_at_once(EVERYTHING) // self.objective.floats_per_row())
+        parts = [self.rows.take(some) for some in self.held_at.split(size)]
+        looks = [self.objective.look(part, generator) for part in parts]
+        return Outlook(*(torch.cat(column, 2) for column in zip(*looks, strict=True)))
 
     def _log_label(self, outlook: Outlook) -> Tensor:
         """Log p(y | x_obs) of held-out rows, (M, B)."""

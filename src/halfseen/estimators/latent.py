@@ -14,6 +14,7 @@ from torch import Tensor
 from halfseen.core.batch import Rows
 from halfseen.core.draws import half_sample_mode
 from halfseen.core.floats import near_one
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import entries, flags, member, numbers, pair, whole
@@ -361,7 +362,7 @@ class LatentImputer(RowGenerator, BaseImputer):
             # Categories without an order keep the most probable one.
             columns = self.units_.spec.where(*NUMERIC)
             columns += self.units_.spec.where("ordered") if decision != "mode" else []
-            size = max(1, DRAW_FLOATS // (N_RULE_DRAWS * values.shape[1]))
+            size = max(1, floats_at_once(DRAW_FLOATS) // (N_RULE_DRAWS * values.shape[1]))
             for start in range(0, len(values), size):
                 part = slice(start, start + size)
                 some = Rows(rows.x[part], rows.s[part])
@@ -520,8 +521,9 @@ class LatentImputer(RowGenerator, BaseImputer):
 
         encoded = self._encode(X)
         values = encoded.values[:, self._varying]
+        index = X.index if isinstance(X, pd.DataFrame) else None
         if values.shape[1] == 0:
-            return pd.DataFrame({"n_missing": encoded.missing.sum(1)})
+            return pd.DataFrame({"n_missing": encoded.missing.sum(1)}, index=index)
         answers, rows = self._answers(), self._rows(values)
         diagnosis = answers.diagnose(rows)
         outside, disagreement = self._extrapolation(answers, rows)
@@ -533,7 +535,7 @@ class LatentImputer(RowGenerator, BaseImputer):
                 "outside": outside,
                 "disagreement": disagreement,
             },
-            index=X.index if isinstance(X, pd.DataFrame) else None,
+            index=index,
         )
         if self._weighs():
             warn_of_diagnostics(table)

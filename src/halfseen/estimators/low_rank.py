@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 from torch import Tensor
 
+from halfseen.core.memory import floats_at_once
 from halfseen.training.checkpoint import Kept, next_stage
 
 __all__ = [
@@ -290,7 +291,7 @@ def _objective(model: LowRank, scores: Tensor, x: Tensor, s: Tensor) -> float:
 
 def _chunks(x: Tensor, width: int) -> Iterator[slice]:
     """Parts of the rows (n, F) whose systems of ``width`` unknowns fit into memory at once."""
-    size = max(1, CHUNK_FLOATS // max(width**2, x.shape[1]))
+    size = max(1, floats_at_once(CHUNK_FLOATS) // max(width**2, x.shape[1]))
     return (slice(start, start + size) for start in range(0, len(x), size))
 
 

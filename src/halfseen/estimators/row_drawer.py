@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from halfseen.core.batch import Rows
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator, seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
@@ -65,7 +66,7 @@ class RowDrawer(RowGenerator, BaseImputer):
 
     def _row_parts(self, rows: Rows, copies: int = 1) -> Iterator[Rows]:
         """The rows in parts of which ``copies`` fit into memory."""
-        size = max(1, self._chunk_floats // (self._width * copies))
+        size = max(1, floats_at_once(self._chunk_floats) // (self._width * copies))
         for start in range(0, len(rows), size):
             yield rows.part(slice(start, start + size))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Batch, Rows
+from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import new_generator
 from halfseen.terms.tree_model import TreeModel
 from halfseen.training.deck import Deck
@@ -24,7 +25,7 @@ ENOUGH = 50
 
 def row_parts(rows: Rows, width: int) -> Iterator[Batch]:
     """The rows in batches whose activations of ``width`` floats a row stay small."""
-    size = max(1, CHUNK_FLOATS // width)
+    size = max(1, floats_at_once(CHUNK_FLOATS) // width)
     for start in range(0, len(rows), size):
         yield rows.take(slice(start, start + size))
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from halfseen.core.batch import Rows
+from halfseen.core.memory import floats_at_once
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import number, numbers
 from halfseen.core.units import Units
@@ -366,7 +367,7 @@ device, verbose
         """Mean bound of each member; in parts, as networks for images are wide."""
         width = CHOICE_SAMPLES * self.n_members_ * self.model_.observation.width
         total = torch.zeros(self.n_members_, device=rows.x.device)
-        for index in torch.arange(len(rows)).split(max(1, CHOICE_FLOATS // width)):
+        for index in torch.arange(len(rows)).split(max(1, floats_at_once(CHOICE_FLOATS) // width)):
             part = rows.take(index.to(rows.x.device))
             bound = held_out_bound(self.model_, part, CHOICE_SAMPLES, self.seed_, self.n_members_)
             total = total + len(part) * bound

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from halfseen.core.hole_law import HoleLaw
+from halfseen.core.memory import floats_at_once
 from halfseen.errors import SettingError
 from halfseen.nn.products import product
 from halfseen.nn.stacked import StackedLinear
@@ -98,7 +99,7 @@ def _projected(cells: Tensor, table: Tensor) -> Tensor:
 
 
 def _parts(cells: Tensor, table: Tensor) -> Iterator[slice]:
-    size = max(1, PART_FLOATS // max(1, cells.shape[1] * table.shape[1]))
+    size = max(1, floats_at_once(PART_FLOATS) // max(1, cells.shape[1] * table.shape[1]))
     return (slice(start, start + size) for start in range(0, len(cells), size))
 
 
@@ -191,7 +192,7 @@ class ExpectedUnits(nn.Module):
         """Laws of B rows to expected activations (M, 1, B, H)."""
         law = law.to(self.linear.weight.dtype)
         each = self.n_members * self.n_out * law.mean.shape[1]
-        size = max(1, CHUNK_FLOATS // max(each, 1))
+        size = max(1, floats_at_once(CHUNK_FLOATS) // max(each, 1))
         starts = range(0, max(len(law), 1), size)
         parts = [self._answers(law[start : start + size]) for start in starts]
         answers = parts[0] if len(parts) == 1 else torch.cat(parts)

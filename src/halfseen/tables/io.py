@@ -18,7 +18,7 @@ from halfseen.core.writing import replacing
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
 
-__all__ = ["SUFFIXES", "draws_table", "read_source", "read_table", "write_table"]
+__all__ = ["SUFFIXES", "draws_table", "file_suffix", "read_source", "read_table", "write_table"]
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".feather", ".arrow")
 """Names of files that can be read and written."""
@@ -95,7 +95,7 @@ def write_table(
         What separates the cells of a CSV file; by default a tab for ``.tsv``, else a comma.
     """
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = file_suffix(path)
     if (text is None) != (missing is None):
         raise SettingError("Got only one of text and missing. Expected both or none.")
     as_text = suffix.startswith((".csv", ".tsv"))
@@ -152,7 +152,7 @@ def _read(
     keep_text: bool,
 ) -> Source:
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = file_suffix(path)
     data = path.read_bytes()
     if not data:
         raise FileFormatError(f"{path} is empty. Expected a table with at least one row.")
@@ -193,11 +193,13 @@ def _unzipped(data: bytes, path: Path) -> bytes:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise FileFormatError(
-            f"{path} is not a gzip file ({error}). Rename it if it is plain text."
+            f"{path} is not a gzip file, or a damaged one ({error}). Expected what its name says: "
+            "pack it again. Rename it if it is plain text."
         ) from error
 
 
-def _suffix(path: Path) -> str:
+def file_suffix(path: Path) -> str:
+    """What a name ends in, of ``SUFFIXES``; other names are refused."""
     name = path.name.lower()
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.endswith(suffix):

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from halfseen.core.memory import reserving
 from halfseen.errors import TrainingError, TrainingWarning
 from halfseen.training.checkpoint import Stage, next_stage
 from halfseen.training.resuming import Source, outcome, put_back, snapshot
@@ -181,6 +182,21 @@ def train(
     TrainingError
         When losses stay non-finite after ``max_recoveries`` returns to a good state.
     """
+    # Gradients, two moments, and the best and the last good state.
+    size = 6 * 4 * sum(p.numel() for p in module.parameters())
+    with reserving(size, "a model with its gradients and copies"):
+        return _train(module, phases, config, monitor, n_members, watcher, sources)
+
+
+def _train(
+    module: nn.Module,
+    phases: Sequence[Phase],
+    config: TrainConfig,
+    monitor: Callable[[], Tensor] | None,
+    n_members: int,
+    watcher: Watcher,
+    sources: Sequence[Source],
+) -> History:
     run, stage = Run(module, list(phases), config, monitor, n_members, sources), next_stage()
     kept = stage.load()
     if kept is not None:

@@ -1,0 +1,307 @@
+"""Tables too large to be read at once: part by part in, part by part out."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as parquet
+
+from halfseen.core.memory import floats_at_once
+from halfseen.core.writing import replacing
+from halfseen.errors import ColumnError, FileFormatError
+from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
+from halfseen.tables.io import file_suffix, read_source
+
+__all__ = ["PartWriter", "is_large", "source_parts"]
+
+# Cells of a table that is read at once, cells of a part, and bytes of text of a part.
+MOST_CELLS, PART_CELLS, PART_BYTES = 2**23, 2**20, 2**23
+# Bytes that a cell takes at least: as text, and in a file that is compressed.
+TEXT_BYTES, PACKED_BYTES = 3, 1
+LINE_FEED, QUOTE = 10, 34
+# Types that pyarrow gives to cells of text, where two parts differ.
+WIDER = {
+    frozenset(("int64", "double")): pa.float64(),
+    frozenset(("bits", "double")): pa.float64(),
+    frozenset(("bits", "int64")): pa.int64(),
+    frozenset(("bits", "bool")): pa.bool_(),
+}
+
+
+def is_large(path: Path) -> bool:
+    """Whether a table is better worked on in parts.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is there, with a name that tells its format.
+    """
+    suffix, size = file_suffix(path), path.stat().st_size
+    most = floats_at_once(MOST_CELLS)
+    if suffix == ".parquet":
+        try:
+            facts = parquet.read_metadata(path)
+        except (pa.ArrowException, OSError):
+            # Whoever reads it says what is wrong.
+            return False
+        return bool(facts.num_rows * facts.num_columns > most)
+    packed = suffix.endswith((".gz", ".feather", ".arrow"))
+    return size > most * (PACKED_BYTES if packed else TEXT_BYTES)
+
+
+def source_parts(path: Path) -> Iterator[Source]:
+    """Parts of a table, in the order of its rows; types are those of the whole table.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, TSV, Parquet or Feather.
+
+    Yields
+    ------
+    Source
+        Some rows, and for CSV their text.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is not what its name says.
+    """
+    suffix = file_suffix(path)
+    if suffix.startswith((".csv", ".tsv")):
+        yield from _csv_parts(path, "\t" if suffix.startswith(".tsv") else None)
+        return
+    schema = _schema(path, suffix)
+    if suffix != ".parquet" and any(pa.types.is_dictionary(kind) for kind in schema.types):
+        # Arrow files have one dictionary for all of their rows.
+        yield read_source(path)
+        return
+    rows = max(1, floats_at_once(PART_CELLS) // max(1, len(schema)))
+    try:
+        for batch in _batches(path, suffix, rows):
+            for start in range(0, len(batch), rows):
+                table = pa.Table.from_batches([batch.slice(start, rows)])
+                table.validate(full=True)
+                yield Source(table)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, suffix, error) from error
+
+
+class PartWriter(AbstractContextManager["PartWriter"]):
+    """A table that is written part by part, and replaces its target once it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    delimiter : str, optional
+        What separates the cells of text; by default a tab for ``.tsv``, else a comma.
+    """
+
+    def __init__(self, path: Path, delimiter: str | None = None) -> None:
+        self.path, self.suffix = path, file_suffix(path)
+        self.delimiter = delimiter or ("\t" if self.suffix.startswith(".tsv") else ",")
+        self.schema: pa.Schema | None = None
+        self.writer: Any = None
+
+    @property
+    def as_text(self) -> bool:
+        """Whether cells are written as text."""
+        return self.suffix.startswith((".csv", ".tsv"))
+
+    def __enter__(self) -> Self:
+        self.stack = ExitStack()
+        self.sink: Any = self.stack.enter_context(replacing(self.path))
+        if self.suffix.endswith(".gz"):
+            zipped = gzip.GzipFile(filename="", mode="wb", fileobj=self.sink, mtime=0)
+            self.sink = self.stack.enter_context(zipped)
+        return self
+
+    def write(self, table: pa.Table, source: Source, missing: np.ndarray) -> None:
+        """Add some rows.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Completed rows.
+        source : Source
+            What they were made from: seen cells of text keep theirs.
+        missing : bool array of shape (n, p)
+            Cells that were completed.
+        """
+        first = self.schema is None
+        if self.as_text:
+            if source.text is not None:
+                table = completed_text(table, source.text, missing)
+            self.schema = table.schema
+            write_csv(table, self.sink, self.delimiter, header=first)
+            return
+        if first:
+            self.schema = table.schema
+            self.writer = self.stack.enter_context(self._writer())
+        assert self.schema is not None
+        self.writer.write_table(_as_before(table, self.schema))
+
+    def _writer(self) -> Any:
+        if self.suffix == ".parquet":
+            return parquet.ParquetWriter(self.sink, self.schema)
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        return pa.ipc.new_file(self.sink, self.schema, options=options)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return self.stack.__exit__(kind, error, trace)
+
+
+def _as_before(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A part with the types of the first one."""
+    try:
+        return table.cast(schema)
+    except (pa.ArrowException, ValueError) as error:
+        for ours, theirs in zip(table.schema, schema, strict=True):
+            if ours.type != theirs.type:
+                raise ColumnError(
+                    f"Column {ours.name!r} would be {theirs.type} in its first rows and "
+                    f"{ours.type} further down. Write to a .csv file instead."
+                ) from error
+        raise
+
+
+def _csv_parts(path: Path, delimiter: str | None) -> Iterator[Source]:
+    """Two passes: one finds types that hold all cells, as a look at the whole table would."""
+    place, kinds = str(path), dict[str, str | pa.DataType]()
+    for data in _blocks(path):
+        source = parse_csv(data, place, delimiter=delimiter)
+        delimiter = source.delimiter
+        for name in source.table.column_names:
+            here = _kind(source.table.column(name))
+            kinds[name] = _wider(kinds.get(name, pa.null()), here)
+    types = {name: pa.int64() if kind == "bits" else kind for name, kind in kinds.items()}
+    for data in _blocks(path):
+        yield parse_csv(data, place, "utf-8", delimiter, NA_VALUES, keep_text=True, types=types)
+
+
+def _kind(column: pa.ChunkedArray) -> str | pa.DataType:
+    """The type of a column; whole numbers that might be truth values are "bits"."""
+    if pa.types.is_int64(column.type):
+        ends = pc.min_max(column).as_py()
+        if ends["min"] is not None and ends["min"] >= 0 and ends["max"] <= 1:
+            return "bits"
+    return column.type
+
+
+def _wider(one: str | pa.DataType, other: str | pa.DataType) -> str | pa.DataType:
+    """The type that pyarrow would choose for the cells of both."""
+    if one == other or other == pa.null():
+        return one
+    if one == pa.null():
+        return other
+    if all(isinstance(kind, pa.DataType) and pa.types.is_timestamp(kind) for kind in (one, other)):
+        return max(one, other, key=str)
+    dates = {str(one), str(other)}
+    if "date32[day]" in dates and any(kind.startswith("timestamp") for kind in dates):
+        return max(one, other, key=str)
+    return WIDER.get(frozenset((str(one), str(other))), pa.string())
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Header and some rows at a time; a row ends where a line does, outside of quotes."""
+    header, left = b"", b""
+    size = max(2**12, min(PART_BYTES, 8 * floats_at_once(PART_BYTES)))
+    with _opened(path) as file:
+        while chunk := _chunk(file, size, path):
+            text = left + chunk
+            end = _last_end(text)
+            if not end or (not header and end == _first_end(text)):
+                # No row is whole yet.
+                left = text
+                continue
+            block, left = text[:end], text[end:]
+            yield header + block
+            if not header:
+                header = block[: _first_end(block)]
+    if left.strip(b"\r\n") or not header:
+        yield header + left
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    return path.open("rb")
+
+
+def _chunk(file: IO[bytes], size: int, path: Path) -> bytes:
+    try:
+        return file.read(size)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise _damaged(path, ".gz", error) from error
+
+
+def _last_end(text: bytes) -> int:
+    """Where the last whole row ends."""
+    ends = _ends(text)
+    return int(ends[-1]) if len(ends) else 0
+
+
+def _first_end(text: bytes) -> int:
+    """Where the header ends."""
+    start = len(text) - len(text.lstrip(b"\r\n"))
+    ends = _ends(text)
+    return int(ends[ends > start][0])
+
+
+def _ends(text: bytes) -> np.ndarray:
+    """Where rows end: after line feeds with an even number of quotes before them."""
+    letters = np.frombuffer(text, np.uint8)
+    feeds, quotes = np.flatnonzero(letters == LINE_FEED), np.flatnonzero(letters == QUOTE)
+    return feeds[np.searchsorted(quotes, feeds) % 2 == 0] + 1
+
+
+def _schema(path: Path, suffix: str) -> pa.Schema:
+    try:
+        if suffix == ".parquet":
+            return parquet.read_schema(path)
+        with pa.OSFile(str(path)) as source:
+            return _reader(source).schema
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, suffix, error) from error
+
+
+def _batches(path: Path, suffix: str, rows: int) -> Iterator[pa.RecordBatch]:
+    if suffix == ".parquet":
+        with parquet.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=rows)
+        return
+    with pa.OSFile(str(path)) as source:
+        reader = _reader(source)
+        if hasattr(reader, "get_batch"):
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+        else:
+            yield from reader
+
+
+def _reader(source: Any) -> Any:
+    """A reader of an Arrow file, or of a stream."""
+    is_file = source.read(6) == b"ARROW1"
+    source.seek(0)
+    return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+
+
+def _damaged(path: Path, suffix: str, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is not a {suffix[1:]} file, or a damaged one ({error}). Expected what its name "
+        "says: write it again, or rename it."
+    )

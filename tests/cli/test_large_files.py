@@ -1,0 +1,151 @@
+"""Large files are completed in parts: the same answers, in memory that does not grow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from test_failures import assert_refused, run
+
+from halfseen.tables import read_table, streams
+
+RNG = np.random.default_rng(0)
+
+
+def table_of(n, p=4):
+    x = RNG.normal(size=(n, 1)) + 0.5 * RNG.normal(size=(n, p))
+    cells = {f"x{j}": pa.array(x[:, j], mask=RNG.random(n) < 0.2) for j in range(p)}
+    words = np.where(x[:, 0] > 0, "high", "low")
+    cells["word"] = pa.array(words, mask=RNG.random(n) < 0.2)
+    return pa.table(cells | {"id": pa.array(range(n))})
+
+
+def write(path, table):
+    from halfseen.tables import write_table
+
+    write_table(path, table)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    path = write(folder / "in.csv", table_of(300))
+    words = ("--max-steps", 40, "--set", "hidden=[8]", "--ignore", "id")
+    assert run("fit", path, "--save", folder / "m.halfseen", *words).exit_code == 0
+    return folder / "m.halfseen"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".feather"])
+def test_parts_have_the_answers_of_the_whole(tmp_path, monkeypatch, model, suffix):
+    new = write(tmp_path / f"new{suffix}", table_of(700))
+    words = ("apply", model, new, "--ignore", "id", "-o")
+    assert run(*words, tmp_path / f"whole{suffix}").exit_code == 0
+    for name, value in {"MOST_CELLS": 1, "PART_CELLS": 600, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    assert run(*words, tmp_path / f"parts{suffix}").exit_code == 0
+    whole, parts = (read_table(tmp_path / f"{name}{suffix}") for name in ("whole", "parts"))
+    assert parts.schema == whole.schema
+    for name in whole.column_names:
+        one, other = whole.column(name).to_pandas(), parts.column(name).to_pandas()
+        if name in ("word", "id"):
+            assert (one == other).all()
+        else:
+            # The last bit of a sum depends on its place in a batch.
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    seen = read_table(new)
+    for name in seen.column_names:
+        before, after = seen.column(name).to_pandas(), parts.column(name).to_pandas()
+        assert after[before.notna()].tolist() == before[before.notna()].tolist()
+        assert after.notna().all()
+
+
+def test_draws_of_parts(tmp_path, monkeypatch, model):
+    """Equal rows have draws of their own in each part, and the same seed gives the same files."""
+    row = {"x0": [0.3], "x1": [None], "x2": [None], "x3": [1.0], "word": [None], "id": [1]}
+    types = [("x0", pa.float64()), ("x1", pa.float64()), ("x2", pa.float64())]
+    types += [("x3", pa.float64()), ("word", pa.string()), ("id", pa.int64())]
+    new = write(
+        tmp_path / "new.parquet", pa.concat_tables([pa.table(row, pa.schema(types))] * 400)
+    )
+    for name, value in {"MOST_CELLS": 1, "PART_CELLS": 600}.items():
+        monkeypatch.setattr(streams, name, value)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        out = tmp_path / folder / "out.parquet"
+        words = ("apply", model, new, "--ignore", "id", "--draws", 3, "-o", out)
+        assert run(*words).exit_code == 0
+    for i in (1, 2, 3):
+        one, other = (read_table(tmp_path / f / f"out-0{i}.parquet") for f in ("a", "b"))
+        assert one.equals(other)
+        drawn = one.column("x1").to_numpy()
+        assert len(np.unique(drawn)) > 390
+
+
+def test_a_failure_far_down_leaves_nothing(tmp_path, monkeypatch, model):
+    new = write(tmp_path / "new.csv", table_of(700))
+    with new.open("a", encoding="utf-8") as file:
+        file.write("1,2\n")
+    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    out = tmp_path / "out.csv"
+    assert_refused(run("apply", model, new, "--ignore", "id", "-o", out), "new.csv", "cells")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+_PEAK = """
+import sys
+from pathlib import Path
+from typer.testing import CliRunner
+from halfseen.cli import app
+result = CliRunner().invoke(app, sys.argv[1:])
+assert result.exit_code == 0, result.stderr
+with open("/proc/self/status") as file:
+    print(next(line.split()[1] for line in file if line.startswith("VmHWM")))
+"""
+
+
+def peak(*words):
+    """Peak memory of a command in a process of its own, in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) / 1000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="There is no /proc here.")
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        ".parquet",
+        pytest.param(".csv", marks=pytest.mark.slow),
+        pytest.param(".feather", marks=pytest.mark.slow),
+    ],
+)
+def test_memory_is_flat_in_rows(tmp_path, suffix):
+    fit = write(tmp_path / "fit.csv", table_of(200))
+    model = tmp_path / "m.halfseen"
+    assert run("fit", fit, "--save", model, "--method", "mean", "--ignore", "id").exit_code == 0
+    peaks = []
+    for n in (200_000, 2_000_000):
+        new, out = tmp_path / f"new{n}{suffix}", tmp_path / f"out{n}{suffix}"
+        if suffix == ".parquet":
+            # A group of rows is the least that can be read.
+            parquet.write_table(table_of(n), new, row_group_size=100_000)
+        else:
+            write(new, table_of(n))
+        words = ("--max-memory", "100MB", "--ignore", "id")
+        peaks.append(peak("apply", model, new, "-o", out, *words))
+        if suffix == ".parquet":
+            assert parquet.read_metadata(out).num_rows == n
+    # At once, the larger table would take hundreds of megabytes more.
+    assert peaks[1] < peaks[0] + 40, peaks
