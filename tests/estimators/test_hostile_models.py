@@ -30,8 +30,33 @@ QUIET = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-# Seconds of one core and MiB that a hostile file may take; what is made may take 256 MiB.
+# Seconds of one core and MiB that a hostile file may take.
 SECONDS, MEBIBYTES = 1.0, 400
+# What stands behind a refusal, where another check would refuse the file as well.
+BECAUSE = {
+    "a_gap_between_tensors": "does not begin where one ends",
+    "tensors_that_overlap": "does not begin where one ends",
+    "header_of_lists": "too many values",
+    "header_of_empty_lists": "too many values",
+    "header_of_zeros": "too many values",
+    "header_above_the_limit": "has a header of",
+    "length_of_gigabytes": "only a part of one",
+    "one_byte_long": "goes on behind its end",
+    "tensor_twice": "stands twice",
+    "no_checksum": "of itself",
+    "checksum_of_another_file": "checksum",
+    "a_flipped_bit_in_a_number": "checksum",
+    "shape_and_place_of_terabytes": "no sizes of a tensor",
+    "a_part_that_is_a_dunder": "holds a part",
+    "a_part_that_is_the_codec": "holds a part",
+    "parts_in_parts": "holds a part",
+    "hidden_of_billions": "ask for a tensor of",
+    "hidden_of_a_million_layers": "steps to make the model",
+    "method_that_cannot_be_saved": "cannot load",
+    "classes_of_gigabytes": "classes of the type",
+    "units_of_nan": "finite numbers",
+    "settings_unknown": "does not have",
+}
 
 LOADING = """
 import json, pickle, resource, sys, time
@@ -87,6 +112,7 @@ def outcomes(tmp_path_factory):
 def test_hostile_files_end_in_a_clear_error_at_once(outcomes, name):
     kind, message, seconds, grown = outcomes[name]
     assert kind in ("FileFormatError", "SettingError"), message
+    assert BECAUSE.get(name, "") in message
     assert "Error:" not in message, "An error of Python or torch was passed on."
     assert len(message) < 1500
     assert seconds < SECONDS

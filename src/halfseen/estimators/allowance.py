@@ -60,7 +60,9 @@ class Allowance(TorchFunctionMode):
     ) -> Any:
         """A call, once it is known that its result is small enough."""
         kwargs = kwargs or {}
-        self._called += 1
+        # A list of tensors is work for each of them.
+        lists = (value for value in args if isinstance(value, (list, tuple)))
+        self._called += 1 + sum(len(value) for value in lists if _has_tensor(value))
         if self._called > self.n_calls:
             raise FileFormatError(
                 f"The file's settings ask for more than {self.n_calls} steps to make the model. "

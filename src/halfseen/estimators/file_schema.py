@@ -111,16 +111,20 @@ def check_settings(estimator: Any) -> None:
         When a setting has a value that cannot be used.
     """
     _check_device(estimator)
-    for name, most in MOST.items():
-        value = getattr(estimator, name, None)
-        if value is not None and (type(value) is not int or not 1 <= value <= most):
+    known = inspect.signature(type(estimator)).parameters
+    for name in MOST.keys() & known.keys():
+        value, most = getattr(estimator, name), MOST[name]
+        left_open = value is None and known[name].default is None
+        if not left_open and (type(value) is not int or not 1 <= value <= most):
             raise SettingError(
                 f"The file asks for {name}={str(value)[:40]}. Expected a whole number from 1 to "
                 f"{most}, so that an answer takes no ages: pass it, as in load(path, {name}=10)."
             )
     dropout = getattr(estimator, "dropout", 0)
-    if isinstance(dropout, (int, float)) and not 0 <= dropout < 1:
-        raise SettingError(f"The file has dropout={dropout}. Expected a number in [0, 1).")
+    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
+        raise SettingError(
+            f"The file has dropout={str(dropout)[:40]}. Expected a number in [0, 1)."
+        )
     for name in ("_check_settings", "_check_training"):
         check = getattr(estimator, name, None)
         if check is not None:

@@ -34,7 +34,7 @@ from halfseen.tables.choice import codec_from_json
 __all__ = ["read_model", "write_model"]
 
 # What may be allocated while a model is made: so much, and so many times its file.
-FREE_BYTES, TIMES_FILE = 64 * 2**20, 8
+FREE_BYTES, TIMES_FILE = 32 * 2**20, 8
 FREE_CALLS, CALLS_PER_TENSOR, CALLS_PER_COLUMN = 5_000, 100, 10
 # Keys by which a file tells arguments that JSON does not have from mappings of the user's.
 _MARKS = ({"pairs"}, {"network"}, {"mechanism", "settings"}, {"estimator", "settings"})
