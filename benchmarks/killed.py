@@ -26,12 +26,12 @@ EVERY = 0.5
 TABLE = "horse_colic.csv"
 # Command and options; each trains for some seconds.
 COMMANDS = {
-    "miwae": ("fit", "--method", "miwae", "--max-steps", "600"),
-    "not-miwae": ("fit", "--method", "not-miwae", "--max-steps", "600"),
+    "miwae": ("fit", "--method", "miwae", "--max-steps", "300"),
+    "not-miwae": ("fit", "--method", "not-miwae", "--max-steps", "300"),
     "gmm": ("fit", "--method", "gmm"),
-    "dmfa": ("fit", "--method", "dmfa", "--max-steps", "600"),
-    "misgan": ("fit", "--method", "misgan", "--max-steps", "300"),
-    "sup-miwae": ("train", "--target", "outcome", "--max-steps", "300"),
+    "dmfa": ("fit", "--method", "dmfa", "--max-steps", "300"),
+    "misgan": ("fit", "--method", "misgan", "--max-steps", "200"),
+    "sup-miwae": ("train", "--target", "outcome", "--max-steps", "150"),
 }
 
 
@@ -58,7 +58,7 @@ def resumed(
     kills, models, equal, lost = 0, 0, 0, []
     model = folder / "m.halfseen"
     while kills < n_kills or (folder / "m.halfseen.checkpoint").exists():
-        wait = rng.uniform(0, 1.2 * seconds) if kills < n_kills else None
+        wait = rng.uniform(0.3, 1.2) * seconds if kills < n_kills else None
         born, process = time.time(), _command(name, table, model, "--resume")
         if _dies(process, wait):
             kills += 1
