@@ -5,7 +5,7 @@ with 1 if anything is not as it is declared: an answer that changed a seen cell,
 not the package's or does not name the column and the remedy, an input that works against the
 declaration.
 
-    OMP_NUM_THREADS=1 python benchmarks/awkward.py [--quick] [--only WORD]
+    OMP_NUM_THREADS=1 python benchmarks/awkward.py [--quick | --skip-huge] [--only WORD]
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def main() -> None:
             "cpu_seconds": round(time.process_time() - clock, 1),
             "load": round(os.getloadavg()[0], 1),
             "seed": 0,
+            "huge": not args.skip_huge,
             "slowest": _slowest(parts),
             "versions": versions() | _libraries(),
             "machine": machine(),
@@ -117,7 +118,7 @@ def _tables(args: argparse.Namespace) -> Iterator[Row]:
     from awkward_polars_arrow import ARROW, POLARS
 
     for case in _chosen([*ARRAYS, *LISTS, *TENSORS, *PANDAS, *POLARS, *ARROW], args):
-        if not (case.huge and args.quick):
+        if not (case.huge and (args.quick or args.skip_huge)):
             yield _timed(case.kind, case.name, outcomes(case, networks=not args.quick))
 
 
@@ -240,6 +241,7 @@ def _markdown(head: list[str], rows: list[list[str]]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without networks and huge tables")
+    parser.add_argument("--skip-huge", action="store_true", help="with networks, minutes less")
     parser.add_argument("--only", default="", help="inputs whose name holds this word")
     results = ROOT / "benchmarks" / "results"
     parser.add_argument("--out", type=Path, default=results / "awkward.jsonl")

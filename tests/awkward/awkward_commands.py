@@ -123,7 +123,7 @@ def _wrong_output(case: File, command: str, path: Path) -> str:
             found = _read(out)
             assert found.num_rows == _read(path).num_rows
             assert found["prediction"].null_count == 0
-    except AssertionError as error:
+    except (AssertionError, HalfseenError) as error:
         return f"{command}: {error}"
     return ""
 

@@ -154,7 +154,7 @@ def wide_csv(n: int = 1000) -> bytes:
 def long_cell() -> bytes:
     """A cell of a million letters, twice."""
     cell = "x" * 1_000_000
-    return f"age,note\n30,{cell}\n,{cell}\n50,short\n".encode()
+    return f"note,age\n{cell},30\n{cell},\nshort,50\n".encode()
 
 
 NESTED = pa.array([[1, 2], None, [3], []])
