@@ -86,6 +86,19 @@ def test_draws_of_parts(tmp_path, monkeypatch, model):
         assert len(np.unique(drawn)) > 390
 
 
+def test_words_stay_words_in_parts(tmp_path, monkeypatch):
+    """What the model knows as words may all look like numbers in another file."""
+    fit, model = tmp_path / "fit.csv", tmp_path / "m.halfseen"
+    fit.write_text("code,x\n" + "007,1\na1,2\n007,3\n,4\n" * 5, encoding="utf-8")
+    assert run("fit", fit, "--save", model, "--method", "mode").exit_code == 0
+    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    new, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    new.write_text("code,x\n" + "007,1\n,4\n" * 2000, encoding="utf-8")
+    assert run("apply", model, new, "-o", out).exit_code == 0
+    assert out.read_text(encoding="utf-8") == "code,x\n" + "007,1\n007,4\n" * 2000
+
+
 def test_a_failure_far_down_leaves_nothing(tmp_path, monkeypatch, model):
     new = write(tmp_path / "new.csv", table_of(700))
     with new.open("a", encoding="utf-8") as file:

@@ -146,12 +146,14 @@ def _complete_parts(
     from contextlib import ExitStack
 
     from halfseen.cli.files import Job
+    from halfseen.cli.targets import worded
     from halfseen.tables.streams import PartWriter
 
     n_rows, n_cells = 0, 0
     writers: list[PartWriter] = []
     with ExitStack() as stack:
-        for number, job in enumerate(Job.parts(path, ignore)):
+        for number, part in enumerate(Job.parts(path, ignore)):
+            job = worded(estimator.codec_, part)
             if not writers:
                 made = [PartWriter(target, job.delimiter_for(target)) for target in targets]
                 writers = [stack.enter_context(writer) for writer in made]
