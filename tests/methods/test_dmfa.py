@@ -8,6 +8,7 @@ from halfseen.errors import SettingError
 from halfseen.mechanisms import SquareMask
 from halfseen.methods import load, method_by_name
 from halfseen.methods.dmfa import DMFADensity, DMFAImputer
+from halfseen.training.deck import Deck
 
 P = 5
 SCALE, SHIFT = np.array([1.0, 10.0, 0.1, 3.0, 1.0]), np.array([0.0, 50.0, -1.0, 0.0, 7.0])
