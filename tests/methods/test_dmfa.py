@@ -95,8 +95,7 @@ def test_bits_of_missing_cells_change_nothing():
         x = torch.where(rows.s > 0, rows.x, torch.full_like(rows.x, below))
         fit.rows = type(rows)(x, rows.s)
         fit.generator = torch.Generator().manual_seed(0)
-        fit.train_at = torch.arange(len(x))
-        fit.order, fit.calls, fit.mse_calls = fit.train_at[:0], 0, 1
+        fit.deck, fit.mse_calls = Deck(torch.arange(len(x)), len(x), fit.generator), 1
         losses.append({name: float(loss) for name, loss in fit._loss().items()})
     assert losses[0] == losses[1]
     assert set(losses[0]) == {"hidden", "square"}
