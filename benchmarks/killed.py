@@ -54,11 +54,12 @@ def resumed(
     """Kill a fit until it has been killed often enough; whole fits begin anew meanwhile."""
     whole, seconds = folder / "whole.halfseen", time.monotonic()
     _command(name, table, whole).wait()
-    seconds = time.monotonic() - seconds
+    seconds = life = time.monotonic() - seconds
     kills, models, equal, lost = 0, 0, 0, []
     model = folder / "m.halfseen"
     while kills < n_kills or (folder / "m.halfseen.checkpoint").exists():
-        wait = rng.uniform(0.3, 1.2) * seconds if kills < n_kills else None
+        wait = rng.uniform(0.3, 1.0) * life if kills < n_kills else None
+        anew = not (folder / "m.halfseen.checkpoint").exists()
         born, process = time.time(), _command(name, table, model, "--resume")
         if _dies(process, wait):
             kills += 1
@@ -66,6 +67,8 @@ def resumed(
         # Killed in the last moment: the model is there, and its checkpoint is gone.
         if model.exists() and not (folder / "m.halfseen.checkpoint").exists():
             models += 1
+            # Under other work of the machine the first run may have been a slow one.
+            life = min(life, time.time() - born) if anew else life
             equal += _same(whole, model)
             model.unlink()
     return {

@@ -5,6 +5,7 @@ import torch
 
 from halfseen import SupMIWAEClassifier
 from halfseen.core.batch import Batch
+from halfseen.core.memory import floats_at_once, limit_memory
 from halfseen.estimators import answers
 from halfseen.estimators.parallel import each_batch
 from halfseen.testing import small_estimator
@@ -33,6 +34,13 @@ def test_workers_share_the_threads_and_give_them_back(two_threads):
     seen = each_batch(lambda batch: torch.tensor(torch.get_num_threads()), batches(4))
     assert [int(n) for n in seen] == [1] * 4
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_limit_of_memory_holds_in_workers(two_threads, n):
+    with limit_memory("1.6 MB"):
+        found = each_batch(lambda batch: floats_at_once(10**9), batches(n))
+    assert found == [10_000] * n
 
 
 @pytest.mark.parametrize("n", [1, 4])

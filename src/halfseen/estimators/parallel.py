@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextvars import Context, copy_context
 from typing import TypeVar
 
 import torch
@@ -49,8 +49,15 @@ def each_batch(answer: Callable[[Batch], Answer], batches: Iterable[Batch]) -> l
     """
     waiting = list(batches)
     pool = _workers() if len(waiting) > 1 and waiting[0].x.device.type == "cpu" else None
-    each = map if pool is None else pool.map
-    return list(each(partial(_without_gradient, answer), waiting))
+    if pool is None:
+        return [_without_gradient(answer, batch) for batch in waiting]
+    # What holds here, such as a limit of memory, holds in the workers too.
+    contexts = [copy_context() for _ in waiting]
+
+    def inside(context: Context, batch: Batch) -> Answer:
+        return context.run(_without_gradient, answer, batch)
+
+    return list(pool.map(inside, contexts, waiting))
 
 
 def _workers() -> ThreadPoolExecutor | None:
