@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halfseen.errors import ColumnError, FileFormatError
-from halfseen.tables import read_source, read_table, streams, write_table
+from halfseen.tables import read_source, read_table, streams, text_blocks, write_table
 from halfseen.tables.streams import PartWriter, is_large, source_parts
 
 RNG = np.random.default_rng(0)
@@ -55,11 +55,13 @@ def test_text_in_parts_is_the_text_at_once(tmp_path, small_parts):
     assert joined(source_parts(zipped))[1].equals(whole.table)
 
 
+tiny = text_blocks.text_blocks
 cells = st.one_of(
     st.sampled_from(
         ["", "0", "1", "7", "-3", "2.5", "1e400", "true", "false", "2024-01-02", "x", "NA"],
     ),
     st.sampled_from(["2024-01-02 03:04:05", "99999999999999999999", '"q, ""r"""', '"two\nlines"']),
+    st.sampled_from(['5" pipe', "2024-01-02 03:04:05.5", "2024-01-02T03:04:05Z", '"a"b"c', '"a\rb"']),
     st.integers().map(str),
 )
 
@@ -72,11 +74,35 @@ def test_types_of_parts_are_those_of_the_whole(tmp_path_factory, rows):
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     whole = read_source(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streams, "_chunk", lambda file, size, path: file.read(16))
+        patch.setattr(text_blocks, "HEAD_BYTES", 8)
+        patch.setattr(streams, "text_blocks", lambda *words: tiny(*words[:2], 16))
         _, table, texts = joined(source_parts(path))
     assert pa.concat_tables(texts).equals(whole.text)
     assert table.schema == whole.table.schema
     assert table.equals(whole.table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'b,n,c\n1,5" pipe,x\n' + '2,7,"p7\n3,4,r7"\n' * 900,
+        "\ufeff\r\n\na,b\n" + "1,2\n" * 3000,
+        "a,b\n" + "1,2\n" * 3000 + "\n" * 9000,
+        "t\n" + "2020-01-01 00:00:00\n" * 900 + "2020-01-01 00:00:00.5\n",
+        "one\n" + "1\n\n2\n" * 2000,
+        "a;b\n" + '1;"x\n;y"\n' * 2000,
+        "a,b\r" + "1,2\r" * 3000,
+        "a,b\n1,2\n" + '3,"' + "long\n" * 5000 + '"\n4,5',
+    ],
+)
+def test_awkward_text_in_parts(tmp_path, small_parts, monkeypatch, text):
+    monkeypatch.setattr(text_blocks, "HEAD_BYTES", 8)
+    path = write(tmp_path / "t.csv", text)
+    whole = read_source(path)
+    _, table, texts = joined(source_parts(path))
+    assert table.schema == whole.table.schema
+    assert table.equals(whole.table)
+    assert pa.concat_tables(texts).equals(whole.text)
 
 
 TABLE = pa.table(
@@ -158,9 +184,11 @@ def test_damaged_files(tmp_path, small_parts):
         with pytest.raises(FileFormatError, match=path.name):
             list(source_parts(path))
     path = tmp_path / "t.csv.gz"
-    path.write_bytes(gzip.compress(csv_text().encode())[:-30])
-    with pytest.raises(FileFormatError, match=r"t\.csv\.gz"):
-        list(source_parts(path))
+    packed = gzip.compress(csv_text().encode())
+    for damaged in (packed[:-30], packed[:10] + b"\xff" * 20 + packed[30:]):
+        path.write_bytes(damaged)
+        with pytest.raises(FileFormatError, match=r"t\.csv\.gz"):
+            list(source_parts(path))
     for text in ("", "a,b\n"):
         with pytest.raises(FileFormatError, match=r"no rows|empty"):
             list(source_parts(write(tmp_path / "e.csv", text)))

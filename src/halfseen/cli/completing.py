@@ -131,7 +131,7 @@ def apply(
         raise SettingError(
             f"{model} predicts a target and completes nothing. Use `halfseen predict`."
         )
-    if is_large(table) and not long:
+    if not long and is_large(table, targets):
         _complete_parts(estimator, table, ignore, targets, draws)
         return
     job = worded(estimator.codec_, Job.read(table, ignore))

@@ -16,7 +16,7 @@ import pyarrow.csv as pc_csv
 from halfseen.errors import ColumnError, FileFormatError
 from halfseen.tables.arrow_tables import ArrowTable
 
-__all__ = ["NA_VALUES", "Source", "completed_text", "parse_csv", "write_csv"]
+__all__ = ["NA_VALUES", "Source", "completed_text", "find_delimiter", "parse_csv", "write_csv"]
 
 NA_VALUES = (
     "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None", "?", ".",
@@ -93,7 +93,7 @@ def parse_csv(
     """
     _check_magic(data, place)
     text = _decode(data, place, encoding)
-    delimiter = delimiter or _delimiter(text)
+    delimiter = delimiter or find_delimiter(text)
     _check_quotes(text, delimiter, place)
     header = _header(text, delimiter, place)
     parse = pc_csv.ParseOptions(
@@ -241,7 +241,8 @@ def _check_start(start: str, place: str) -> None:
         )
 
 
-def _delimiter(text: str) -> str:
+def find_delimiter(text: str) -> str:
+    """What separates the cells of a text: a comma, or what the first lines suggest."""
     head = "\n".join(text[:65536].splitlines()[:20])
     try:
         if len(next(csv.reader(io.StringIO(head)))) > 1:

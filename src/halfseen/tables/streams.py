@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from halfseen.core.writing import replacing
 from halfseen.errors import ColumnError, FileFormatError
 from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
 from halfseen.tables.io import file_suffix, read_source
+from halfseen.tables.text_blocks import text_blocks
 
 __all__ = ["PartWriter", "is_large", "source_parts"]
 
@@ -26,7 +28,8 @@ __all__ = ["PartWriter", "is_large", "source_parts"]
 MOST_CELLS, PART_CELLS, PART_BYTES = 2**23, 2**20, 2**23
 # Bytes that a cell takes at least: as text, and in a file that is compressed.
 TEXT_BYTES, PACKED_BYTES = 3, 1
-LINE_FEED, QUOTE = 10, 34
+# Units of time, the coarsest first.
+UNITS = ("day", "s", "ms", "us", "ns")
 # Types that pyarrow gives to cells of text, where two parts differ.
 WIDER = {
     frozenset(("int64", "double")): pa.float64(),
@@ -36,21 +39,31 @@ WIDER = {
 }
 
 
-def is_large(path: Path) -> bool:
+def is_large(path: Path, targets: Sequence[Path] = ()) -> bool:
     """Whether a table is better worked on in parts.
 
     Parameters
     ----------
     path : Path
-        A file that is there, with a name that tells its format.
+        A file, with a name that tells its format.
+    targets : sequence of Path
+        What is made of it: Arrow files cannot hold the categories of parts.
+
+    Raises
+    ------
+    OSError
+        When there is no such file.
     """
     suffix, size = file_suffix(path), path.stat().st_size
     most = floats_at_once(MOST_CELLS)
     if suffix == ".parquet":
         try:
-            facts = parquet.read_metadata(path)
+            facts, schema = parquet.read_metadata(path), parquet.read_schema(path)
         except (pa.ArrowException, OSError):
             # Whoever reads it says what is wrong.
+            return False
+        arrow = any(file_suffix(target) in (".feather", ".arrow") for target in targets)
+        if arrow and any(pa.types.is_dictionary(kind) for kind in schema.types):
             return False
         return bool(facts.num_rows * facts.num_columns > most)
     packed = suffix.endswith((".gz", ".feather", ".arrow"))
@@ -182,15 +195,27 @@ def _as_before(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _csv_parts(path: Path, delimiter: str | None) -> Iterator[Source]:
     """Two passes: one finds types that hold all cells, as a look at the whole table would."""
     place, kinds = str(path), dict[str, str | pa.DataType]()
-    for data in _blocks(path):
-        source = parse_csv(data, place, delimiter=delimiter)
-        delimiter = source.delimiter
-        for name in source.table.column_names:
-            here = _kind(source.table.column(name))
-            kinds[name] = _wider(kinds.get(name, pa.null()), here)
+    size = max(2**12, min(PART_BYTES, 8 * floats_at_once(PART_BYTES)))
+    for block, mark in text_blocks(path, delimiter, size):
+        if not _has_rows(block, mark):
+            continue
+        table = parse_csv(block, place, delimiter=mark).table
+        for name in table.column_names:
+            kinds[name] = _wider(kinds.get(name, pa.null()), _kind(table.column(name)))
+    if not kinds:
+        # Whoever reads it at once says what is wrong.
+        read_source(path)
     types = {name: pa.int64() if kind == "bits" else kind for name, kind in kinds.items()}
-    for data in _blocks(path):
-        yield parse_csv(data, place, "utf-8", delimiter, NA_VALUES, keep_text=True, types=types)
+    for block, mark in text_blocks(path, delimiter, size):
+        if _has_rows(block, mark):
+            yield parse_csv(block, place, "utf-8", mark, NA_VALUES, keep_text=True, types=types)
+
+
+def _has_rows(block: bytes, delimiter: str) -> bool:
+    """Whether there is more than a header; in a table of one column an empty line is a row."""
+    header, *rest = re.split(rb"\r\n|\r|\n", block, maxsplit=1)
+    rows = b"".join(rest)
+    return bool(rows.strip(b"\r\n")) or (bool(rows) and delimiter.encode() not in header)
 
 
 def _kind(column: pa.ChunkedArray) -> str | pa.DataType:
@@ -202,71 +227,23 @@ def _kind(column: pa.ChunkedArray) -> str | pa.DataType:
     return column.type
 
 
+def _moment(kind: str | pa.DataType) -> tuple[str, str | None] | None:
+    """Unit and time zone of a date or a time."""
+    if isinstance(kind, str) or pa.types.is_date32(kind):
+        return None if isinstance(kind, str) else ("day", None)
+    return (kind.unit, kind.tz) if pa.types.is_timestamp(kind) else None
+
+
 def _wider(one: str | pa.DataType, other: str | pa.DataType) -> str | pa.DataType:
     """The type that pyarrow would choose for the cells of both."""
     if one == other or other == pa.null():
         return one
     if one == pa.null():
         return other
-    if all(isinstance(kind, pa.DataType) and pa.types.is_timestamp(kind) for kind in (one, other)):
-        return max(one, other, key=str)
-    dates = {str(one), str(other)}
-    if "date32[day]" in dates and any(kind.startswith("timestamp") for kind in dates):
-        return max(one, other, key=str)
+    first, second = _moment(one), _moment(other)
+    if first and second and first[1] == second[1]:
+        return one if UNITS.index(first[0]) > UNITS.index(second[0]) else other
     return WIDER.get(frozenset((str(one), str(other))), pa.string())
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    """Header and some rows at a time; a row ends where a line does, outside of quotes."""
-    header, left = b"", b""
-    size = max(2**12, min(PART_BYTES, 8 * floats_at_once(PART_BYTES)))
-    with _opened(path) as file:
-        while chunk := _chunk(file, size, path):
-            text = left + chunk
-            end = _last_end(text)
-            if not end or (not header and end == _first_end(text)):
-                # No row is whole yet.
-                left = text
-                continue
-            block, left = text[:end], text[end:]
-            yield header + block
-            if not header:
-                header = block[: _first_end(block)]
-    if left.strip(b"\r\n") or not header:
-        yield header + left
-
-
-def _opened(path: Path) -> IO[bytes]:
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    return path.open("rb")
-
-
-def _chunk(file: IO[bytes], size: int, path: Path) -> bytes:
-    try:
-        return file.read(size)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise _damaged(path, ".gz", error) from error
-
-
-def _last_end(text: bytes) -> int:
-    """Where the last whole row ends."""
-    ends = _ends(text)
-    return int(ends[-1]) if len(ends) else 0
-
-
-def _first_end(text: bytes) -> int:
-    """Where the header ends."""
-    start = len(text) - len(text.lstrip(b"\r\n"))
-    ends = _ends(text)
-    return int(ends[ends > start][0])
-
-
-def _ends(text: bytes) -> np.ndarray:
-    """Where rows end: after line feeds with an even number of quotes before them."""
-    letters = np.frombuffer(text, np.uint8)
-    feeds, quotes = np.flatnonzero(letters == LINE_FEED), np.flatnonzero(letters == QUOTE)
-    return feeds[np.searchsorted(quotes, feeds) % 2 == 0] + 1
 
 
 def _schema(path: Path, suffix: str) -> pa.Schema:
