@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from test_failures import assert_refused, run
 
 from halfseen.testing.killed import Killed, killed_after
+from halfseen.training.deck import Deck
 
 METHODS = {
     "fit": ("--method", "miwae", "--max-steps", 30, "--set", "hidden=[8]"),
@@ -55,6 +56,58 @@ def test_a_killed_command_goes_on(numbers, tmp_path, command):
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
 
 
+def test_resume_replaces_no_model_but_its_own(numbers, tmp_path):
+    """A folder alone, or that of something else, is no reason to replace a model."""
+    model, folder = tmp_path / "m.halfseen", tmp_path / "m.halfseen.checkpoint"
+    assert run(*words("fit", numbers, model)).exit_code == 0
+    before = model.read_bytes()
+    folder.mkdir()
+    (folder / "a.txt").write_text("mine", encoding="utf-8")
+    result = run(*words("fit", numbers, model, "--resume", "--set", "lr=0.01"))
+    assert_refused(result, "exists. Pass --force")
+    assert model.read_bytes() == before
+
+
+def test_an_interrupted_fit_says_how_to_go_on(numbers, tmp_path, monkeypatch):
+    model, calls, deal = tmp_path / "m.halfseen", [0], Deck.deal
+
+    def interrupted(self):
+        calls[0] += 1
+        if calls[0] == 20:
+            raise KeyboardInterrupt
+        return deal(self)
+
+    monkeypatch.setattr(Deck, "deal", interrupted)
+    result = run(*words("fit", numbers, model))
+    assert result.exit_code == 0
+    first, second = result.stderr.splitlines()
+    assert "best state so far is kept" in first
+    assert "m.halfseen.checkpoint stays, and --resume goes on" in second
+    assert model.exists()
+    assert_refused(run(*words("fit", numbers, model)), "did not end", "best state of then")
+    assert run(*words("fit", numbers, model, "--resume")).exit_code == 0
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["in.csv", "m.halfseen"]
+
+
+def test_an_interrupt_before_there_is_a_model_ends_the_command(numbers, tmp_path, monkeypatch):
+    """The network that completes rows is no model of a target."""
+    calls, deal = [0], Deck.deal
+
+    def interrupted(self):
+        calls[0] += 1
+        if calls[0] == 20:
+            raise KeyboardInterrupt
+        return deal(self)
+
+    monkeypatch.setattr(Deck, "deal", interrupted)
+    result = run(*words("train", numbers, tmp_path / "m.halfseen"))
+    assert result.exit_code == 130
+    assert not (tmp_path / "m.halfseen").exists()
+    assert calls[0] == 20
+    monkeypatch.undo()
+    assert run(*words("train", numbers, tmp_path / "m.halfseen", "--resume")).exit_code == 0
+
+
 def test_force_begins_anew_and_resume_alone_begins(numbers, tmp_path):
     model = tmp_path / "m.halfseen"
     with killed_after(5), pytest.raises(Killed):
@@ -64,7 +117,9 @@ def test_force_begins_anew_and_resume_alone_begins(numbers, tmp_path):
     assert run(*words("fit", numbers, model, *more)).exit_code == 0
     # What is not of a checkpoint is not touched.
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
-    assert run(*words("fit", numbers, tmp_path / "other.halfseen", "--resume")).exit_code == 0
+    result = run(*words("fit", numbers, tmp_path / "other.halfseen", "--resume"))
+    assert result.exit_code == 0
+    assert "no state of a fit" in result.stderr
 
 
 def in_little_room(work, size):

@@ -115,8 +115,15 @@ def test_folders_of_other_fits_are_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(SettingError, match="is a file"):
         run(tmp_path / "file", CONFIGS["plain"])
-    with pytest.raises(SettingError, match="checkpoint_every"):
-        Checkpoint(tmp_path / "c", "a", -1.0)
+    for every in (-1.0, float("nan"), "60", None):
+        with pytest.raises(SettingError, match="checkpoint_every"):
+            Checkpoint(tmp_path / "c", "a", every)
+    # Another fit that has only begun, and folders in which nothing can be made.
+    Checkpoint(tmp_path / "d", "a", 60.0)
+    with pytest.raises(SettingError, match="another fit"):
+        Checkpoint(tmp_path / "d", "b", 60.0)
+    with pytest.raises(SettingError, match="Nothing can be kept"):
+        Checkpoint(tmp_path / "no" / "folder", "a", 60.0)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
@@ -134,13 +141,18 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 
 
 def test_a_full_disk_does_not_end_training(tmp_path, monkeypatch):
+    replacing = module.replacing
+
     def full(path):
+        if "stage" not in path.name:
+            return replacing(path)
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     expected, _ = run(None, CONFIGS["plain"])
     monkeypatch.setattr(module, "replacing", full)
-    with pytest.warns(TrainingWarning, match=r"could not be written.*No space left"):
+    with pytest.warns(TrainingWarning, match=r"could not be written.*No space left") as said:
         state, _ = run(tmp_path / "c", CONFIGS["plain"])
+    assert len(said) == 1
     assert all(torch.equal(expected[name], state[name]) for name in expected)
 
 
@@ -150,7 +162,7 @@ def test_outcomes_wait_until_they_are_due(tmp_path):
         tensor = torch.zeros(2)
         next_stage().keep(Kept({"x": tensor}, {}, done=True))
         tensor += 1
-        assert not (tmp_path / "c").exists()
+        assert not stage_files(tmp_path / "c")
     kept = Checkpoint(tmp_path / "c", "a", 3600.0).load(0)
     assert kept is not None
     assert kept.done

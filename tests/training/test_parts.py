@@ -34,9 +34,11 @@ def gradient(model, losses):
 
 def test_parts_have_the_gradient_of_the_batch():
     model, generator, calls = network(), torch.Generator().manual_seed(2), []
-    with limit_memory(4 * 40 * 8), torch.random.fork_rng():
+    with limit_memory(4 * 40 * 1000), torch.random.fork_rng():
         torch.manual_seed(3)
-        found = gradient(model, in_parts(losses_of(model, generator, calls), 10, 2, generator))
+        found = gradient(
+            model, in_parts(losses_of(model, generator, calls), 10, 250, generator, model)
+        )
         after, state = generator.get_state(), torch.get_rng_state()
     assert [part.stop - part.start for part in calls[:3]] == [4, 4, 2]
     # Made once, and once more for the gradient.
@@ -56,16 +58,32 @@ def test_parts_have_the_gradient_of_the_batch():
     torch.testing.assert_close(found, expected)
 
 
+def test_batches_that_are_normalised_stay_whole():
+    calls, generator = [], torch.Generator().manual_seed(2)
+    with limit_memory("100 kB"), torch.random.fork_rng():
+        model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Linear(5, 1))
+        in_parts(losses_of(model, generator, calls), 10, 10**4, generator, model)
+    assert calls == [slice(None)]
+
+
 def test_without_a_limit_a_batch_is_whole():
     model, generator, calls = network(), torch.Generator().manual_seed(2), []
     with torch.random.fork_rng():
-        in_parts(losses_of(model, generator, calls), 10, 10**9, generator)
+        in_parts(losses_of(model, generator, calls), 10, 10**9, generator, model)
     assert calls == [slice(None)]
 
 
 @pytest.mark.parametrize(
     ("said", "floats"),
-    [(16_000_000, 100_000), ("16 MB", 100_000), ("1KiB", 6), ("0.016gb", 100_000), (None, 10**9)],
+    [
+        (16_000_000, 100_000),
+        ("16 MB", 100_000),
+        ("1MiB", 6553),
+        ("500k", 3125),
+        ("1e6", 6250),
+        ("0.016gb", 100_000),
+        (None, 10**9),
+    ],
 )
 def test_amounts_of_memory(said, floats):
     with limit_memory(said):
@@ -73,7 +91,9 @@ def test_amounts_of_memory(said, floats):
     assert floats_at_once(10**9) == 10**9
 
 
-@pytest.mark.parametrize("said", ["much", "1.2.3 MB", "5 parsecs", -1, 0, float("inf"), ""])
+@pytest.mark.parametrize(
+    "said", ["much", "1.2.3 MB", "5 parsecs", -1, 0, float("inf"), "", True, [3], b"5MB", "1 kB"]
+)
 def test_what_is_no_amount(said):
     with pytest.raises(SettingError, match="max_memory"), limit_memory(said):
         pass

@@ -91,10 +91,10 @@ def fit(
     goes on from there, and ends with the model that it would have had.
     """
     from halfseen.cli.files import Job
-    from halfseen.cli.resuming import checkpoint_folder, checkpointed
+    from halfseen.cli.resuming import checkpoint_folder, checkpointed, may_replace
 
     folder = checkpoint_folder(save, checkpoint)
-    _check([table], [], save, force or (resume and folder.exists()))
+    _check([table], [], save, may_replace(save, folder, resume=resume, force=force))
     estimator = _make(
         method, seed, columns, keep_empty, mechanism, direction, max_steps, time_budget, set_
     )

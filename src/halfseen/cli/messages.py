@@ -11,13 +11,14 @@ from typer.core import TyperGroup
 
 from halfseen.errors import HalfseenError, HalfseenWarning
 
-__all__ = ["Commands", "for_commands", "note"]
+__all__ = ["Commands", "for_commands", "note", "warn"]
 
 # What messages advise in Python, said for the command line.
 _WORDS = (
     ("pass keep_empty_features=True", "pass --keep-empty"),
     ("drop it", "leave it out with --ignore"),
     ("Drop it", "Leave it out with --ignore"),
+    ("Name another folder, or remove this one", "Pass --force to begin anew, or --checkpoint"),
     ("with kinds=", "in a file for --columns"),
     # Commands read UTF-8 and find the delimiter themselves.
     (", or pass its encoding, such as encoding='latin-1'", ""),
@@ -69,6 +70,17 @@ def note(text: str) -> None:
     """
     if sys.stderr.isatty():
         typer.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Tell what needs attention, anywhere.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+    """
+    _say("warning", text)
 
 
 def for_commands(text: str) -> str:

@@ -102,7 +102,8 @@ Draws: TypeAlias = Annotated[
     typer.Option(
         min=0,
         metavar="M",
-        help="Write M completions instead of one, to OUT-01, OUT-02, ...",
+        help="Write M completions instead of one, to OUT-01, OUT-02, ...; large files, which are "
+        "worked on in parts, have other draws than the same rows in a small one.",
     ),
 ]
 Long: TypeAlias = Annotated[

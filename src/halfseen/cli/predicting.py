@@ -61,11 +61,11 @@ def train(
     generator.direction=high. After a crash, the same command with --resume goes on.
     """
     from halfseen.cli.files import Job, check_targets
-    from halfseen.cli.resuming import checkpoint_folder, checkpointed
+    from halfseen.cli.resuming import checkpoint_folder, checkpointed, may_replace
     from halfseen.cli.targets import split_target
 
     folder = checkpoint_folder(save, checkpoint)
-    check_targets([table], [save], force or (resume and folder.exists()))
+    check_targets([table], [save], may_replace(save, folder, resume=resume, force=force))
     labelled = split_target(Job.read(table, ignore), target, task, columns)
     estimator = _make(method, labelled, seed, keep_empty, max_steps, set_)
     note(f"Column {target!r}: {labelled.task}, {labelled.n_known} rows have it.")

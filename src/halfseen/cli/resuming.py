@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from halfseen.cli.messages import note
+from halfseen.cli.messages import note, warn
 from halfseen.errors import SettingError
 
-__all__ = ["checkpoint_folder", "checkpointed"]
+__all__ = ["checkpoint_folder", "checkpointed", "may_replace"]
 
 
 def checkpoint_folder(save: Path, given: Path | None) -> Path:
@@ -23,9 +23,29 @@ def checkpoint_folder(save: Path, given: Path | None) -> Path:
     return save.with_name(f"{save.name}.checkpoint") if given is None else given
 
 
+def may_replace(save: Path, folder: Path, *, resume: bool, force: bool) -> bool:
+    """Whether a model that is there may be replaced: if told so, or by the end of its own fit.
+
+    Raises
+    ------
+    SettingError
+        When a fit that did not end is in the folder, and it is not said what is to become of it.
+    """
+    from halfseen.training.checkpoint import stage_files
+
+    found = bool(stage_files(folder))
+    if found and not resume and not force:
+        there = f" {save} has the best state of then." if save.exists() else ""
+        raise SettingError(
+            f"{folder} holds the state of a fit that did not end.{there} Pass --resume to go on "
+            "from it, or --force to begin anew."
+        )
+    return force or (found and resume)
+
+
 @contextmanager
 def checkpointed(folder: Path, *, resume: bool, force: bool) -> Iterator[None]:
-    """Refuse to lose what a killed run kept, and remove it once it is of no use.
+    """Begin anew or go on from what a killed run kept, and remove it once it is of no use.
 
     Parameters
     ----------
@@ -35,26 +55,18 @@ def checkpointed(folder: Path, *, resume: bool, force: bool) -> Iterator[None]:
         Whether the fit goes on from there.
     force : bool
         Whether it may be removed to begin anew.
-
-    Raises
-    ------
-    SettingError
-        When there is one and neither is asked for.
     """
-    from halfseen.training.checkpoint import is_complete, remove_checkpoint, stage_files
+    from halfseen.training.checkpoint import is_useless, remove_checkpoint, stage_files
 
     found = bool(stage_files(folder))
     if found and not resume:
-        if not force:
-            raise SettingError(
-                f"{folder} holds the state of a fit that did not end. Pass --resume to go on from "
-                "it, or --force to begin anew."
-            )
         remove_checkpoint(folder)
-    if resume:
-        note(f"Going on from {folder}." if found else f"Nothing in {folder}: beginning anew.")
+    if resume and found:
+        note(f"Going on from {folder}.")
+    elif resume:
+        warn(f"There is no state of a fit in {folder}: beginning anew.")
     yield
-    if is_complete(folder):
+    if is_useless(folder):
         remove_checkpoint(folder)
     else:
-        note(f"The state of training stays in {folder}: --resume goes on from there.")
+        warn(f"The fit did not end: {folder} stays, and --resume goes on from there.")

@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 
 from halfseen.errors import SettingError
 
 __all__ = ["floats_at_once", "limit_memory", "reserving", "reserving_table"]
 
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+UNITS |= {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 # Pieces of one size that live at once where a part is worked on, with gradients and without.
 COPIES = 40
+# Under less than this nothing would ever end.
+LEAST = 10**5
 # Arrays of the size of the table that a fit makes of it, and the most that one thing may take.
 TABLE_COPIES, SHARE = 8, 0.75
 
@@ -26,7 +30,8 @@ def limit_memory(max_memory: float | str | None) -> Iterator[None]:
     """Let what is fitted and answered inside take no more memory than this.
 
     Rows and importance samples are then worked on in smaller parts, batches of training too;
-    results are the same but for rounding and, in training, for the order in which noise is drawn.
+    answers are the same but for rounding, unless the limit is so low that a hundred importance
+    samples of one row do not fit; then, and in training, other noise is drawn.
     It holds for the processor's memory and for that of a device, in the thread that says it.
 
     Parameters
@@ -115,18 +120,19 @@ def reserving_table(n_rows: int, n_columns: int) -> Iterator[None]:
 
 
 def _bytes(max_memory: float | str) -> int:
+    size = -1.0
     if isinstance(max_memory, str):
-        found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]*)\s*", max_memory)
+        found = re.fullmatch(r"\s*([0-9.]+(?:[eE][0-9]+)?)\s*([A-Za-z]*)\s*", max_memory)
         unit = UNITS.get(found[2].upper()) if found else None
         try:
             size = float(found[1]) * unit if found and unit else -1.0
         except ValueError:
             size = -1.0
-    else:
+    elif isinstance(max_memory, Real) and not isinstance(max_memory, bool):
         size = float(max_memory)
-    if not 1 <= size < float("inf"):
+    if not LEAST <= size < float("inf"):
         raise SettingError(
-            f"Got max_memory={max_memory!r}. Expected a number of bytes, or a text such as "
+            f"Got max_memory={max_memory!r}. Expected {LEAST} bytes or more, or a text such as "
             "'500 MB' or '2GiB'."
         )
     return int(size)

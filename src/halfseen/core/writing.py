@@ -39,17 +39,21 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
     ('42', 1)
     """
     target = Path(path).resolve()
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    # Names have an end, too.
+    temporary = target.with_name(f".{target.name[:100]}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with temporary.open("xb") as sink:
+            if target.exists():
+                shutil.copymode(target, temporary)
             yield sink
             sink.flush()
             os.fsync(sink.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
         temporary.replace(target)
         _keep_name(target.parent)
     except OSError as error:
+        if error.filename not in (None, str(temporary), temporary):
+            # Of another file, which the caller read meanwhile.
+            raise
         raise _named(error, Path(path)) from error
     finally:
         with suppress(OSError):

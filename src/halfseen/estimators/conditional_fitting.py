@@ -19,6 +19,7 @@ from halfseen.training.deck import Deck
 from halfseen.training.hidden_cells import Hider
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.parts import in_parts
+from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
 __all__ = ["ConditionalFit"]
 
@@ -101,8 +102,10 @@ class ConditionalFit:
         monitor = self._monitor if n_held else None
         if monitor is not None:
             self._hide_held()
-        members, sources = self.model.n_members, [self.deck]
-        history = train(self.model, [phase], config, monitor, members, watcher, sources)
+        members = self.model.n_members
+        sources: list[Source] = [self.deck, GlobalRandomness()]
+        with own_randomness(self.seed):
+            history = train(self.model, [phase], config, monitor, members, watcher, sources)
         self.model.eval()
         if self.calibrate and monitor is not None:
             self._calibrate()
@@ -135,7 +138,7 @@ class ConditionalFit:
             return self.objective(self.model(x, some), x, seen - some, noise, weight)
 
         width = self.model.n_members * self.model.width
-        return in_parts(losses_of, len(index), width, self.generator)
+        return in_parts(losses_of, len(index), width, self.generator, self.model)
 
     def _features(self, index: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features (B, F), and the masks of those that were seen and are shown."""

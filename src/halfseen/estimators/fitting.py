@@ -153,7 +153,7 @@ class LatentFit:
             batch = Batch(x[part], s[..., part, :], shown[..., part, :])
             return self.objective(self.model, batch, self._noise, progress)
 
-        losses = in_parts(losses_of, len(x), self._width, self.generator)
+        losses = in_parts(losses_of, len(x), self._width, self.generator, self.model)
         prior = self.log_prior(self.model).sum() / len(self.train_at)
         return losses | {"parameter_prior": -prior}
 

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from halfseen.errors import SettingError
 from halfseen.estimators.labelled import LabelEstimator
 from halfseen.estimators.latent import LatentImputer
+from halfseen.estimators.resuming import check_ended
 
 __all__ = ["GeneratorEstimator"]
 
@@ -60,7 +61,9 @@ class GeneratorEstimator(LabelEstimator):
         generator = clone(given).set_params(device=self.device)
         if generator.random_state is None:
             generator.set_params(random_state=self.seed_)
-        return generator.fit(X)
+        generator.fit(X)
+        check_ended(generator, "a generator")
+        return generator
 
     def _move(self, generator: Any) -> None:
         """Bring a fitted generator's tensors to the device."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.parts import EVERYTHING, in_parts
-from halfseen.training.resuming import GlobalRandomness, Source
+from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
 __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
 
@@ -248,7 +247,7 @@ class LabelFit:
             return self.objective.losses(self.rows.take(index[part]), self.generator)
 
         width = self.objective.floats_per_row()
-        return in_parts(losses_of, len(index), width, self.generator)
+        return in_parts(losses_of, len(index), width, self.generator, self.objective.module)
 
     def _look(self) -> Outlook:
         assert self.held is not None
@@ -287,11 +286,3 @@ class LabelFit:
             prior = -0.5 * (math.log(candidate) / LOG_TEMPERATURE_SPREAD) ** 2
             scores.append(evidence + prior)
         temperature.fill_(TEMPERATURES[int(torch.stack(scores).argmax())])
-
-
-@contextmanager
-def own_randomness(seed: int) -> Iterator[None]:
-    """Layers such as dropout draw from torch's global state: lend it a seed and give it back."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        yield

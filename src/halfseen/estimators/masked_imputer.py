@@ -24,6 +24,7 @@ from halfseen.estimators.masked_game import MaskedGame, Stakes
 from halfseen.estimators.masked_monitors import MONITORS, watch
 from halfseen.estimators.masked_rows import MaskedRows
 from halfseen.estimators.players import CellImputer, MaskTable, PictureMasks, RowMaker
+from halfseen.estimators.resuming import check_ended
 from halfseen.mechanisms.images import ImageMask
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import CellOutput
@@ -239,6 +240,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         monitor = self._monitor("both" if joint else "rows", held)
         self._play("joint" if joint else "rows", phases, monitor, steps, dealer)
         if self.imputer == "standalone":
+            check_ended(self, "the rows")
             more = steps if self.imputer_steps is None else self.imputer_steps
             monitor = self._monitor("completions", held)
             self._play("imputer", game.imputation(dealer), monitor, more, dealer)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 
 from halfseen.core.spec import DataSpec
+from halfseen.estimators.resuming import check_ended
 
 if TYPE_CHECKING:
     from halfseen.estimators.latent import LatentImputer
@@ -68,6 +69,7 @@ def choose_settings(
             **settings,
         )
         trial._fit_values(values, spec)
+        check_ended(trial, "one of the settings that are tried")
         scores = [row["monitor"] for row in trial.history_ if "monitor" in row]
         scored.append({**settings, "bound": max(scores, default=float("-inf"))})
     return sorted(scored, key=lambda row: -row["bound"])

@@ -1,9 +1,10 @@
 """What a fit has done so far, kept in a folder, so that a killed one goes on.
 
-A fit is a function of its data, its settings and its seed. What it does between its long loops is
-done again in no time; a loop is a *stage*, numbered in the order of the calls, which keeps its
-state now and then and its outcome at the end. Stages find the folder by themselves: whoever fits
-says ``with keeping(checkpoint)``, and nothing in between has to know.
+A fit is a function of its data, its settings and its seed. What it does between its long loops
+is done again in no time; a loop is a *stage*, numbered in the order of the calls. Its state is
+written when as much work as may be lost was done; its outcome waits in memory until something is
+written. Stages find the folder by themselves: whoever fits says ``with keeping(checkpoint)``, and
+nothing in between has to know.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = [
     "Checkpoint",
     "Kept",
     "Stage",
-    "is_complete",
+    "is_useless",
     "keeping",
     "next_stage",
     "remove_checkpoint",
@@ -35,7 +36,8 @@ __all__ = [
 ]
 
 FORMAT = 1
-STAGES, LEFT_OVER, COMPLETE = "stage-*.safetensors", ".stage-*.tmp", "complete"
+STAGES, LEFT_OVER = "stage-*.safetensors", ".stage-*.tmp"
+OWNER, COMPLETE = "fingerprint", "complete"
 
 
 @dataclass(frozen=True)
@@ -84,24 +86,33 @@ class Checkpoint:
     waiting: dict[int, Kept] = field(default_factory=dict, init=False)
     n_stages: int = field(default=0, init=False)
     closed: bool = field(default=False, init=False)
+    failed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.every < float("inf"):
+        if not isinstance(self.every, (int, float)) or not 0 <= self.every < float("inf"):
             raise SettingError(
                 f"Got checkpoint_every={self.every!r}. Expected a number of seconds, such as 60."
             )
         self.last = time.perf_counter()
         if self.folder.exists() and not self.folder.is_dir():
             raise SettingError(f"{self.folder} is a file. Expected a folder for the checkpoint.")
-        for path in self.folder.glob(LEFT_OVER):
-            # Half of a file, by a fit that was killed while it wrote.
-            path.unlink(missing_ok=True)
-        for path in stage_files(self.folder)[:1]:
-            if _read(path)[0].get("fingerprint") != self.fingerprint:
-                raise SettingError(
-                    f"{self.folder} holds the checkpoint of another fit: of other data, settings, "
-                    "seed or version of halfseen. Name another folder, or remove this one."
-                )
+        owner = self.folder / OWNER
+        owners = {_read(path)[0].get("fingerprint") for path in stage_files(self.folder)[:1]}
+        owners |= {owner.read_text(encoding="utf-8")} if owner.exists() else set()
+        if owners - {self.fingerprint}:
+            raise SettingError(
+                f"{self.folder} holds the checkpoint of another fit: of other data, settings, "
+                "seed or version of halfseen. Name another folder, or remove this one."
+            )
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with replacing(owner) as sink:
+                sink.write(self.fingerprint.encode())
+        except OSError as error:
+            raise SettingError(
+                f"Nothing can be kept in {self.folder} ({error.strerror}). Expected a folder that "
+                "can be written to, or one to be made in a folder that is there."
+            ) from error
 
     def next_stage(self) -> Stage:
         """The stage that begins now."""
@@ -121,18 +132,18 @@ class Checkpoint:
     def flush(self) -> None:
         """Write what waits, early stages first; a disk that is full does not end a fit."""
         try:
-            if self.waiting:
-                self.folder.mkdir(exist_ok=True)
             for number in sorted(self.waiting):
                 self._write(number, self.waiting[number])
                 del self.waiting[number]
         except OSError as error:
-            warnings.warn(
-                f"The checkpoint could not be written ({error}). Training goes on without; make "
-                f"room, or let {self.folder} be written to.",
-                TrainingWarning,
-                stacklevel=2,
-            )
+            if not self.failed:
+                warnings.warn(
+                    f"The checkpoint could not be written ({error}). Training goes on without; "
+                    f"make room, or let {self.folder} be written to.",
+                    TrainingWarning,
+                    stacklevel=2,
+                )
+            self.failed = True
         self.last = time.perf_counter()
 
     def finish(self) -> None:
@@ -140,9 +151,12 @@ class Checkpoint:
         if self.closed:
             return
         self.flush()
-        if stage_files(self.folder):
-            with suppress(OSError):
+        with suppress(OSError):
+            if stage_files(self.folder):
                 (self.folder / COMPLETE).touch()
+                _remove_left_over(self.folder)
+            else:
+                remove_checkpoint(self.folder)
 
     def path(self, number: int) -> Path:
         """The file of a stage."""
@@ -212,17 +226,24 @@ def stage_files(folder: Path) -> list[Path]:
     return sorted(folder.glob(STAGES))
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether a fit came to its end, or kept nothing."""
+def is_useless(folder: Path) -> bool:
+    """Whether there is nothing to go on from: a fit came to its end, or kept nothing."""
     return not stage_files(folder) or (folder / COMPLETE).exists()
 
 
 def remove_checkpoint(folder: Path) -> None:
     """Remove a checkpoint, and its folder unless something else is in it."""
-    for path in [*stage_files(folder), *folder.glob(LEFT_OVER), folder / COMPLETE]:
+    _remove_left_over(folder)
+    for path in [*stage_files(folder), folder / COMPLETE, folder / OWNER]:
         path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
+
+
+def _remove_left_over(folder: Path) -> None:
+    """Halves of files, by fits that were killed while they wrote."""
+    for path in folder.glob(LEFT_OVER):
+        path.unlink(missing_ok=True)
 
 
 _current: ContextVar[Checkpoint | None] = ContextVar("checkpoint", default=None)

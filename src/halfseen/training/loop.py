@@ -214,7 +214,7 @@ def _train(
             stacklevel=2,
         )
     finally:
-        run.all()
+        run.let_all_learn()
     if run.average is not None:
         run.average.restore()
     if config.restore_best and monitor is not None:
@@ -299,7 +299,7 @@ class Run:
         for p, learns in self.learned:
             p.requires_grad_(learns and id(p) in mine)
 
-    def all(self) -> None:
+    def let_all_learn(self) -> None:
         """Let gradients reach what they reached before training."""
         for p, learns in self.learned:
             p.requires_grad_(learns)

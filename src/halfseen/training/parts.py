@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from halfseen.core.memory import floats_at_once
+from halfseen.nn.norm import StackedBatchNorm
 
 __all__ = ["EVERYTHING", "in_parts"]
 
 Losses = dict[str, Tensor]
 # Without a limit a batch is one part.
 EVERYTHING = 2**62
+# Layers to whose answer the other rows of a batch belong.
+NORMS = (nn.modules.batchnorm._BatchNorm, StackedBatchNorm)
 
 
 def in_parts(
-    losses: Callable[[slice], Losses], n_rows: int, width: int, generator: torch.Generator
+    losses: Callable[[slice], Losses],
+    n_rows: int,
+    width: int,
+    generator: torch.Generator,
+    module: nn.Module,
 ) -> Losses:
     """Losses of a batch under a limit of memory.
 
@@ -35,6 +42,8 @@ def in_parts(
         Floats of the widest activation of one row.
     generator : torch.Generator
         Where losses draw from.
+    module : Module
+        What learns; batches that it normalises stay whole.
 
     Returns
     -------
@@ -42,7 +51,7 @@ def in_parts(
         Means over all rows.
     """
     size = max(1, floats_at_once(EVERYTHING) // max(width, 1))
-    if size >= n_rows:
+    if size >= n_rows or any(isinstance(part, NORMS) for part in module.modules()):
         return losses(slice(None))
     total: Losses = {}
     for start in range(0, n_rows, size):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +16,7 @@ from halfseen.training.checkpoint import Kept
 if TYPE_CHECKING:
     from halfseen.training.loop import Run
 
-__all__ = ["GlobalRandomness", "Source", "outcome", "put_back", "snapshot"]
+__all__ = ["GlobalRandomness", "Source", "outcome", "own_randomness", "put_back", "snapshot"]
 
 
 class Source(Protocol):
@@ -38,6 +39,14 @@ class GlobalRandomness:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from there."""
         torch.set_rng_state(state["state"])
+
+
+@contextmanager
+def own_randomness(seed: int) -> Iterator[None]:
+    """Layers such as dropout draw from torch's global state: lend it a seed and give it back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def snapshot(run: Run, step: int, seconds: float) -> Kept:
