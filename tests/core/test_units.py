@@ -105,3 +105,16 @@ def test_extrapolation_stays_finite():
         if kind == "bounded":
             assert far.min() >= 0
             assert far.max() <= 1
+
+
+def test_a_scale_without_a_half():
+    """The smallest float halves to 0, by which far cells were divided once."""
+    smallest = np.finfo(float).smallest_subnormal
+    spec = DataSpec((Column("x", "continuous"),))
+    units = Units(spec, np.zeros(1), np.array([smallest]), np.zeros(1, int), np.zeros((1, 2)))
+    with np.errstate(all="raise", under="ignore"):
+        assert units.to_model(np.array([[1e300], [-1e300], [0.0]]))[:, 0].tolist() == [
+            1e30,
+            -1e30,
+            0,
+        ]

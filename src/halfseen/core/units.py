@@ -183,8 +183,10 @@ class Units(nn.Module):
             x = (out - self.shift) / self.scale
             far = np.isinf(x)
             if far.any():
-                # At both ends of the range of floats halves have a difference.
-                x = np.where(far, (out / 2 - self.shift / 2) / (self.scale / 2), x)
+                # At both ends of the range of floats halves have a difference; the smallest float
+                # has no half.
+                half = np.maximum(self.scale / 2, np.finfo(float).smallest_subnormal)
+                x = np.where(far, (out / 2 - self.shift / 2) / half, x)
         return np.clip(x, -FURTHEST, FURTHEST)
 
     def to_data(self, x: np.ndarray) -> np.ndarray:
