@@ -101,6 +101,16 @@ def test_warnings_are_single_lines(table, tmp_path):
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "age,city\n40.0,Bern\n"
 
 
+def test_columns_that_the_model_does_not_know(table, tmp_path):
+    model, new = tmp_path / "m.halfseen", tmp_path / "new.csv"
+    assert run("fit", table, "--save", model, "--method", "mean").exit_code == 0
+    new.write_text("id,age,city\n1,,Oslo\n", encoding="utf-8")
+    words = ("apply", model, new, "-o", tmp_path / "out.csv")
+    assert_refused(run(*words), "does not know: id", "--ignore id")
+    assert run(*words, "--ignore", "id").exit_code == 0
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "id,age,city\n1,40.0,Oslo\n"
+
+
 def test_command_lines_that_cannot_be_read(table):
     assert run("impute", table).exit_code == 2
     assert run("imput").exit_code == 2

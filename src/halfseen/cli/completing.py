@@ -134,7 +134,7 @@ def apply(
     if not long and is_large(table, targets):
         _complete_parts(estimator, table, ignore, targets, draws)
         return
-    job = worded(estimator.codec_, Job.read(table, ignore))
+    job = worded(estimator.codec_, Job.read(table, ignore).only(set(estimator.codec_.spec.names)))
     _complete(estimator, job, targets, draws, long, None)
     note(_told(job, targets))
 
@@ -153,7 +153,7 @@ def _complete_parts(
     writers: list[PartWriter] = []
     with ExitStack() as stack:
         for number, part in enumerate(Job.parts(path, ignore)):
-            job = worded(estimator.codec_, part)
+            job = worded(estimator.codec_, part.only(set(estimator.codec_.spec.names)))
             if not writers:
                 made = [PartWriter(target, job.delimiter_for(target)) for target in targets]
                 writers = [stack.enter_context(writer) for writer in made]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +140,17 @@ class Job:
                     f"{path} has no column {name!r} to ignore.{closest(name, names)}"
                 )
         return cls(path, source, ignored)
+
+    def only(self, known: Collection[str]) -> Job:
+        """The same job, once there is no other column than a model knows."""
+        names = (*known, *self.ignored)
+        others = [name for name in self.source.table.column_names if name not in names]
+        if others:
+            raise ColumnError(
+                f"{self.path} has columns that the model does not know: {', '.join(others[:5])}. "
+                f"Pass --ignore {','.join(others[:5])} to hand them through."
+            )
+        return self
 
     @property
     def table(self) -> pa.Table:
