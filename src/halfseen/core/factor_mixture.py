@@ -83,6 +83,11 @@ class FactorMixture:
         log_weights = torch.cat([part.log_weights for part in parts])
         return cls(log_weights - math.log(len(parts)), law)
 
+    def contiguous(self) -> FactorMixture:
+        """The same with its numbers in the order of files: products round by order."""
+        law = self.law.map(lambda part: part.contiguous())
+        return FactorMixture(self.log_weights.contiguous(), law)
+
     def tensors(self) -> dict[str, Tensor]:
         """Its numbers by name, as files hold them."""
         law = self.law

@@ -226,7 +226,8 @@ def climb(
         path.append(value / max(n_cells, 1.0))
         watch(len(path), path[-1])
         converged = len(path) > 1 and path[-1] - path[-2] < tol
-        mixture = mixture if converged else following
+        # As a checkpoint holds it, so that a resumed fit has the same bits.
+        mixture = mixture if converged else following.contiguous()
         done = converged or len(path) >= max_iter
         if done or stage.due():
             stage.keep(Kept(mixture.tensors(), {"path": path, "converged": converged}, done))

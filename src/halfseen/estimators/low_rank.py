@@ -261,7 +261,8 @@ def _sweep(model: LowRank, x: Tensor, s: Tensor) -> tuple[LowRank, float]:
     # A common part of the scores belongs to the offsets, which are free.
     scores = scores - scores.mean(0)
     offset, loadings = _columns(x, s, scores, model.penalty)
-    model = replace(model, offset=offset, loadings=loadings)
+    # As a checkpoint holds it, so that a resumed fit has the same bits.
+    model = replace(model, offset=offset.contiguous(), loadings=loadings.contiguous())
     return model, _objective(model, scores, x, s)
 
 
