@@ -228,3 +228,24 @@ def test_folders_that_vanish_while_the_model_is_fitted(numbers, tmp_path, monkey
     monkeypatch.setattr(MeanImputer, "fit", vanishing)
     result = run("impute", numbers, "-o", folder / "out.csv", "--method", "mean")
     assert_refused(result, "out.csv", "No such file")
+
+
+def test_a_fit_that_kept_nothing_is_in_nobodys_way(numbers, tmp_path, monkeypatch):
+    """Only its name is in the folder then, and other settings may begin there at once."""
+    from halfseen import MIWAEImputer
+
+    def broken(self, x):
+        raise RuntimeError
+
+    model = tmp_path / "m.halfseen"
+    with monkeypatch.context() as patch:
+        patch.setattr(MIWAEImputer, "_train", broken)
+        run(*words("fit", numbers, model))
+    for more in ((), ("--force",), ("--resume",)):
+        (tmp_path / "m.halfseen.checkpoint").mkdir(exist_ok=True)
+        (tmp_path / "m.halfseen.checkpoint" / "fingerprint").write_text(
+            "another", encoding="utf-8"
+        )
+        result = run(*words("fit", numbers, model, "--set", "lr=0.01", *more))
+        assert result.exit_code == 0, result.stderr
+        model.unlink()

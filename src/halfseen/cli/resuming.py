@@ -59,7 +59,8 @@ def checkpointed(folder: Path, *, resume: bool, force: bool) -> Iterator[None]:
     from halfseen.training.checkpoint import is_useless, remove_checkpoint, stage_files
 
     found = bool(stage_files(folder))
-    if found and not resume:
+    if not (found and resume):
+        # A fit that kept nothing may have left its name.
         remove_checkpoint(folder)
     if resume and found:
         note(f"Going on from {folder}.")
