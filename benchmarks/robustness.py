@@ -16,7 +16,8 @@ OUT = HERE.parent / "docs" / "robustness.md"
 INTRODUCTION = """# When things go wrong
 
 Written by `benchmarks/robustness.py` from `benchmarks/results`. Each of these is a test of
-`make test` in a bounded form, and of `make test-slow` in a longer one.
+`make test` in a bounded form; `make test-slow` has longer forms of kills, tables and numbers, and
+the fuzzers are run by hand.
 """
 
 KILLED = """## Killed processes

@@ -119,7 +119,6 @@ def apply(
 ) -> None:
     """Complete the table NEW by a model that was fitted before."""
     from halfseen.cli.files import Job
-    from halfseen.cli.targets import worded
     from halfseen.errors import SettingError
     from halfseen.methods import load
     from halfseen.tables.streams import is_large
@@ -134,7 +133,7 @@ def apply(
     if not long and is_large(table, targets):
         _complete_parts(estimator, table, ignore, targets, draws)
         return
-    job = worded(estimator.codec_, Job.read(table, ignore).only(set(estimator.codec_.spec.names)))
+    job = _known(estimator, Job.read(table, ignore))
     _complete(estimator, job, targets, draws, long, None)
     note(_told(job, targets))
 
@@ -146,14 +145,13 @@ def _complete_parts(
     from contextlib import ExitStack
 
     from halfseen.cli.files import Job
-    from halfseen.cli.targets import worded
     from halfseen.tables.streams import PartWriter
 
     n_rows, n_cells = 0, 0
     writers: list[PartWriter] = []
     with ExitStack() as stack:
         for number, part in enumerate(Job.parts(path, ignore)):
-            job = worded(estimator.codec_, part.only(set(estimator.codec_.spec.names)))
+            job = _known(estimator, part)
             if not writers:
                 made = [PartWriter(target, job.delimiter_for(target)) for target in targets]
                 writers = [stack.enter_context(writer) for writer in made]
@@ -165,6 +163,14 @@ def _complete_parts(
             n_rows, n_cells = n_rows + len(missing), n_cells + int(missing.sum())
             note(f"{n_rows} rows done.")
     note(_said(n_cells, targets))
+
+
+def _known(estimator: Any, job: Any) -> Any:
+    """The job, once its columns are those of the model, with words where the model has words."""
+    from halfseen.cli.targets import worded
+
+    codec = estimator.codec_
+    return worded(codec, job.only(set(codec.spec.names)))
 
 
 def _completions(estimator: Any, table: Any, draws: int, number: int) -> list[Any]:

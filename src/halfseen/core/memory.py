@@ -32,18 +32,20 @@ def limit_memory(max_memory: float | str | None) -> Iterator[None]:
     Rows and importance samples are then worked on in smaller parts, batches of training too;
     answers are the same but for rounding, unless the limit is so low that a hundred importance
     samples of one row do not fit; then, and in training, other noise is drawn.
-    It holds for the processor's memory and for that of a device, in the thread that says it.
+    It holds for the processor's memory and for that of a device, in the thread that says it and
+    in the workers that it uses.
 
     Parameters
     ----------
     max_memory : float, str or None
         Bytes, or a text such as ``"500 MB"`` or ``"2GiB"``; None is no limit. It counts what is
-        taken on top of what the process has, the model and the answer left out.
+        taken on top of what the process has: the table, the model in training, and parts of
+        the work; not the answer.
 
     Raises
     ------
     SettingError
-        When it is no amount of memory, and inside when a table alone takes more.
+        When it is no amount of memory, and inside when a table or a model takes most of it alone.
 
     Examples
     --------
@@ -60,13 +62,13 @@ def limit_memory(max_memory: float | str | None) -> Iterator[None]:
         _limit.reset(token)
 
 
-def floats_at_once(most: int) -> int:
+def floats_at_once(most: int = 2**62) -> int:
     """How many floats one activation may have: ``most``, or less under a limit.
 
     Parameters
     ----------
     most : int
-        What is fastest.
+        What is fastest; by default whatever there is is one piece.
 
     Examples
     --------

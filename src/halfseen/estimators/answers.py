@@ -22,8 +22,6 @@ __all__ = ["Answers", "Diagnosis", "Means", "Resampled"]
 # Floats of one chunk of hidden activations: 4 MB stay near the processor; an accelerator wants
 # much work at a time.
 CHUNK_FLOATS, DEVICE_CHUNK_FLOATS = 2**20, 2**27
-# One row's chunk has no more than this, whatever its width, unless memory is limited.
-MOST_FLOATS = 2**62
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Answers:
     @property
     def chunk(self) -> int:
         """Importance samples per chunk: never a function of the rows."""
-        most = floats_at_once(MOST_FLOATS) // (self.width * self.n_members)
+        most = floats_at_once() // (self.width * self.n_members)
         return max(1, min(self.n_importance, 100, most))
 
     def parts(self, rows: Rows, per_row: int) -> Iterator[Batch]:

@@ -23,7 +23,7 @@ from halfseen.training.binarize import binarized
 from halfseen.training.deck import Deck
 from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
-from halfseen.training.parts import EVERYTHING, in_parts
+from halfseen.training.parts import in_parts
 from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
 __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
@@ -253,7 +253,7 @@ class LabelFit:
         assert self.held is not None
         self.objective.module.eval()
         generator = new_generator(self.seed, 6, self.held.x.device)
-        size = max(1, floats_at_once(EVERYTHING) // self.objective.floats_per_row())
+        size = max(1, floats_at_once() // self.objective.floats_per_row())
         parts = [self.rows.take(some) for some in self.held_at.split(size)]
         looks = [self.objective.look(part, generator) for part in parts]
         return Outlook(*(torch.cat(column, 2) for column in zip(*looks, strict=True)))

@@ -173,11 +173,16 @@ def _read_binary(data: bytes, path: Path, suffix: str) -> pa.Table:
         # Arrow takes lengths in a file for true until it is asked to look.
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FileFormatError(
-            f"{path} is not a {suffix[1:]} file, or a damaged one ({error}). Expected what its "
-            "name says: write it again, or rename it."
-        ) from error
+        raise damaged(path, suffix, error) from error
     return table
+
+
+def damaged(path: Path, suffix: str, error: Exception) -> FileFormatError:
+    """What is said of a file of Arrow or Parquet that cannot be read."""
+    return FileFormatError(
+        f"{path} is not a {suffix[1:]} file, or a damaged one ({error}). Expected what its name "
+        "says: write it again, or rename it."
+    )
 
 
 def _decoded(source: pa.BufferReader, head: bytes, suffix: str) -> pa.Table:
@@ -192,10 +197,15 @@ def _unzipped(data: bytes, path: Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileFormatError(
-            f"{path} is not a gzip file, or a damaged one ({error}). Expected what its name says: "
-            "pack it again. Rename it if it is plain text."
-        ) from error
+        raise damaged_gzip(path, error) from error
+
+
+def damaged_gzip(path: Path, error: Exception) -> FileFormatError:
+    """What is said of a packed file that cannot be unpacked."""
+    return FileFormatError(
+        f"{path} is not a gzip file, or a damaged one ({error}). Expected what its name says: "
+        "pack it again. Rename it if it is plain text."
+    )
 
 
 def file_suffix(path: Path) -> str:

@@ -17,9 +17,9 @@ import pyarrow.parquet as parquet
 
 from halfseen.core.memory import floats_at_once
 from halfseen.core.writing import replacing
-from halfseen.errors import ColumnError, FileFormatError
+from halfseen.errors import ColumnError
 from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
-from halfseen.tables.io import file_suffix, read_source
+from halfseen.tables.io import damaged, file_suffix, read_source
 from halfseen.tables.text_blocks import text_blocks
 
 __all__ = ["PartWriter", "is_large", "source_parts"]
@@ -105,7 +105,7 @@ def source_parts(path: Path) -> Iterator[Source]:
                 table.validate(full=True)
                 yield Source(table)
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, suffix, error) from error
+        raise damaged(path, suffix, error) from error
 
 
 class PartWriter(AbstractContextManager["PartWriter"]):
@@ -253,7 +253,7 @@ def _schema(path: Path, suffix: str) -> pa.Schema:
         with pa.OSFile(str(path)) as source:
             return _reader(source).schema
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _damaged(path, suffix, error) from error
+        raise damaged(path, suffix, error) from error
 
 
 def _batches(path: Path, suffix: str, rows: int) -> Iterator[pa.RecordBatch]:
@@ -275,10 +275,3 @@ def _reader(source: Any) -> Any:
     is_file = source.read(6) == b"ARROW1"
     source.seek(0)
     return pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-
-
-def _damaged(path: Path, suffix: str, error: Exception) -> FileFormatError:
-    return FileFormatError(
-        f"{path} is not a {suffix[1:]} file, or a damaged one ({error}). Expected what its name "
-        "says: write it again, or rename it."
-    )

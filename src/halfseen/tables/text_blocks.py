@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-from halfseen.errors import FileFormatError
 from halfseen.tables.csvtext import find_delimiter
+from halfseen.tables.io import damaged_gzip
 
 __all__ = ["text_blocks"]
 
@@ -79,10 +79,7 @@ def _read(file: IO[bytes], path: Path, size: int) -> bytes:
     try:
         return file.read(size)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FileFormatError(
-            f"{path} is not a gzip file, or a damaged one ({error}). Expected what its name says: "
-            "pack it again. Rename it if it is plain text."
-        ) from error
+        raise damaged_gzip(path, error) from error
 
 
 def _ends(text: bytes, delimiter: bytes) -> tuple[int, int]:

@@ -11,11 +11,9 @@ from torch.utils.checkpoint import checkpoint
 from halfseen.core.memory import floats_at_once
 from halfseen.nn.norm import StackedBatchNorm
 
-__all__ = ["EVERYTHING", "in_parts"]
+__all__ = ["in_parts"]
 
 Losses = dict[str, Tensor]
-# Without a limit a batch is one part.
-EVERYTHING = 2**62
 # Layers to whose answer the other rows of a batch belong.
 NORMS = (nn.modules.batchnorm._BatchNorm, StackedBatchNorm)
 
@@ -50,7 +48,7 @@ def in_parts(
     dict of str to Tensor
         Means over all rows.
     """
-    size = max(1, floats_at_once(EVERYTHING) // max(width, 1))
+    size = max(1, floats_at_once() // max(width, 1))
     if size >= n_rows or any(isinstance(part, NORMS) for part in module.modules()):
         return losses(slice(None))
     total: Losses = {}
