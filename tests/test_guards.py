@@ -73,6 +73,20 @@ def test_import_is_quick_and_leaves_torch_alone():
     assert heavy == "[]"
 
 
+def test_loading_a_model_leaves_the_compiler_alone():
+    """Its modules would take a second of every `halfseen apply`."""
+    folder = Path(__file__).parent / "fixtures" / "models" / "format-1"
+    out = python(
+        "import sys, halfseen\n"
+        "from pathlib import Path\n"
+        f"for path in sorted(Path({str(folder)!r}).glob('*.halfseen')):\n"
+        "    halfseen.load(path)\n"
+        "    assert 'torch._dynamo.symbolic_convert' not in sys.modules, path\n"
+        "print('left alone')\n"
+    )
+    assert out.strip() == "left alone"
+
+
 def modules():
     names = [info.name for info in pkgutil.walk_packages(halfseen.__path__, "halfseen.")]
     return [name for name in names if not name.endswith("__main__")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 import halfseen
 from halfseen.cli import app
 from halfseen.errors import FileFormatError, HalfseenError
+from halfseen.estimators.allowance import Allowance
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 sys.path.insert(0, str(FIXTURES))
@@ -51,7 +53,9 @@ BECAUSE = {
     "a_part_that_is_the_codec": "holds a part",
     "parts_in_parts": "holds a part",
     "hidden_of_billions": "ask for a tensor of",
-    "hidden_of_a_million_layers": "steps to make the model",
+    "hidden_of_half_a_million_layers": "Expected at most 1000",
+    "hidden_of_a_thousand_layers": "steps to make the model",
+    "dense_of_half_a_million_layers": "steps to make the model",
     "method_that_cannot_be_saved": "cannot load",
     "classes_of_gigabytes": "classes of the type",
     "units_of_nan": "finite numbers",
@@ -176,6 +180,22 @@ def test_the_command_says_one_line(tmp_path, name):
         assert line.startswith("halfseen: error: ")
         assert "m.halfseen" in line
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "grow",
+    [
+        lambda row: row[:, None] * row,
+        lambda row: torch.cat([row] * 100),
+        lambda row: torch.stack(tensors=[row] * 100),
+        lambda row: row.repeat(100),
+        lambda row: torch.where(row[:, None] < row),
+    ],
+)
+def test_what_grows_while_a_model_is_made_is_refused(grow):
+    row = torch.arange(100.0)
+    with pytest.raises(FileFormatError, match="ask for a tensor of"), Allowance(30_000, 1000):
+        grow(row)
 
 
 # ---- whatever else may happen to a file ---------------------------------------------------

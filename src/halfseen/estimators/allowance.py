@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -19,6 +21,17 @@ _MAKERS = {
     *(torch.logspace, torch.ones, torch.rand, torch.randint, torch.randn, torch.randperm),
     *(torch.zeros, torch.tril_indices, torch.triu_indices),
 }
+# Two rules spare the meta device, which is slow for these and whose first use of them loads a
+# second's worth of modules: a result has at most the shape that all arguments are broadcast to, or
+# is their sum.
+_NAMES = (
+    *("__eq__", "__invert__", "__rdiv__", "__rsub__", "abs", "add", "all", "any", "clamp"),
+    *("clamp_min", "diff", "div", "eq", "exp", "expm1", "ge", "gt", "isfinite", "le", "log"),
+    *("log1p", "logical_not", "lt", "mul", "ne", "neg", "sqrt", "sub", "sum", "where"),
+)
+_NOT_LARGER = {getattr(Tensor, name) for name in _NAMES}
+_NOT_LARGER |= {getattr(torch, name) for name in _NAMES if hasattr(torch, name)}
+_JOINED = {torch.cat, torch.stack}
 
 
 class Allowance(TorchFunctionMode):
@@ -82,6 +95,10 @@ class Allowance(TorchFunctionMode):
 def _size(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """Bytes of the largest tensor that a call would return; 0 where that depends on numbers."""
     maker = func in _MAKERS
+    if func in _NOT_LARGER:
+        return _broadcast_bytes([*args, *kwargs.values()])
+    if func in _JOINED:
+        return sum(map(_n_bytes, [*args, *kwargs.values()][0]))
     shapes = {key: _shape_only(value) for key, value in kwargs.items() if key != "generator"}
     if maker:
         shapes["device"] = "meta"
@@ -96,6 +113,12 @@ def _size(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
         return 0
     results = found if isinstance(found, (list, tuple)) else [found]
     return max(map(_n_bytes, results), default=0)
+
+
+def _broadcast_bytes(values: Iterable[Any]) -> int:
+    """Most bytes of a tensor of the shape that tensors among the values are broadcast to."""
+    shapes = [value.shape[::-1] for value in values if isinstance(value, Tensor)]
+    return 8 * math.prod(map(max, zip_longest(*shapes, fillvalue=1)))
 
 
 def _shape_only(value: Any) -> Any:

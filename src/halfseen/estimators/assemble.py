@@ -37,6 +37,9 @@ from halfseen.terms.pixels import BernoulliHead
 
 __all__ = ["Design", "make_heads", "make_model"]
 
+# More in a file are a slip or an attack.
+MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class Design:
@@ -95,10 +98,17 @@ class Design:
         _one_of("init", self.init, ("torch", "glorot"))
         _whole("n_latent", self.n_latent)
         _whole("n_members", self.n_members)
-        for width in self.hidden:
-            _whole("hidden", width)
-        for width in self.decoder_hidden or ():
-            _whole("decoder_hidden", width)
+        _widths("hidden", self.hidden)
+        _widths("decoder_hidden", self.decoder_hidden or ())
+
+
+def _widths(name: str, widths: Sequence[int]) -> None:
+    if len(widths) > MOST_LAYERS:
+        raise SettingError(
+            f"Got {name} with {len(widths)} layers. Expected at most {MOST_LAYERS}."
+        )
+    for width in widths:
+        _whole(name, width)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

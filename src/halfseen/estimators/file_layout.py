@@ -34,7 +34,7 @@ __all__ = [
 #: Bytes of a header, of a whole file, and tensors in it: more is refused, in both directions.
 MAX_HEADER, MAX_FILE, MAX_TENSORS = 32 * 2**20, 2 * 2**30, 20_000
 # Objects and lists, and values, in a header of this size.
-MAX_NESTS, MAX_VALUES, MAX_DEPTH = 1_000_000, 4_000_000, 60
+MAX_NESTS, MAX_VALUES, MAX_DEPTH = 100_000, 1_000_000, 60
 MAX_NAME, MAX_AXES, MAX_AXIS = 300, 8, 2**40
 
 DTYPES = {
@@ -85,6 +85,9 @@ def parse_header(path: Path, text: bytes, *, unique: bool = False) -> dict[str, 
     """
     if text.count(b"[") + text.count(b"{") > MAX_NESTS or text.count(b",") > MAX_VALUES:
         raise FileFormatError(f"{path} has a header of too many values to be a model.")
+    # Counted before they are parsed, which takes a while.
+    if (n_tensors := text.count(b'"data_offsets"')) > MAX_TENSORS:
+        raise _too_many(path, n_tensors)
     try:
         parsed = json.loads(text, object_pairs_hook=_distinct if unique else None)
         _check_depth([parsed])
@@ -149,7 +152,7 @@ def find_places(path: Path, outer: Mapping[str, Any], n_bytes: int) -> list[Plac
         When names, types, shapes and places do not agree with each other and with the file.
     """
     if len(outer) > MAX_TENSORS:
-        raise FileFormatError(f"{path} has {len(outer)} tensors. Expected at most {MAX_TENSORS}.")
+        raise _too_many(path, len(outer))
     places = sorted(
         (_place(path, name, entry) for name, entry in outer.items()),
         key=lambda place: (place.start, place.end),
@@ -165,6 +168,10 @@ def find_places(path: Path, outer: Mapping[str, Any], n_bytes: int) -> list[Plac
             f"are {n_bytes}. Copy it again, or fit again."
         )
     return places
+
+
+def _too_many(path: Path, n_tensors: int) -> FileFormatError:
+    return FileFormatError(f"{path} has {n_tensors} tensors. Expected at most {MAX_TENSORS}.")
 
 
 def _place(path: Path, name: str, entry: Any) -> Place:
