@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 from test_failures import assert_refused, run
 
-from halfseen.tables import read_table, streams
+from halfseen.tables import draws_table, read_table, streams
 
 RNG = np.random.default_rng(0)
 
@@ -42,7 +42,8 @@ def model(tmp_path_factory):
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".feather"])
 def test_parts_have_the_answers_of_the_whole(tmp_path, monkeypatch, model, suffix):
-    new = write(tmp_path / f"new{suffix}", table_of(700))
+    # The first part of a text is of 65 536 bytes at least.
+    new = write(tmp_path / f"new{suffix}", table_of(1500 if ".csv" in suffix else 700))
     words = ("apply", model, new, "--ignore", "id", "-o")
     assert run(*words, tmp_path / f"whole{suffix}").exit_code == 0
     for name, value in {"MOST_CELLS": 1, "PART_CELLS": 600, "PART_BYTES": 1}.items():
@@ -84,6 +85,68 @@ def test_draws_of_parts(tmp_path, monkeypatch, model):
         assert one.equals(other)
         drawn = one.column("x1").to_numpy()
         assert len(np.unique(drawn)) > 390
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv.gz", ".parquet", ".feather"])
+@pytest.mark.parametrize("source", [".csv", ".parquet"])
+def test_draws_of_parts_below_each_other(tmp_path, monkeypatch, model, source, suffix):
+    """The long file is that of the files of single draws."""
+    new, long = write(tmp_path / f"new{source}", table_of(1500)), tmp_path / f"long{suffix}"
+    for name, value in {"MOST_CELLS": 1, "PART_CELLS": 600, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    words = ("apply", model, new, "--ignore", "id", "--draws", 3, "-o")
+    assert run(*words, tmp_path / f"out{suffix}").exit_code == 0
+    assert run(*words, long, "--long").exit_code == 0
+    single = [read_table(tmp_path / f"out-0{i}{suffix}") for i in (1, 2, 3)]
+    assert read_table(long).equals(draws_table(single))
+    assert not single[0].column("x1").equals(single[1].column("x1"))
+    assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
+
+
+def test_a_failure_far_down_leaves_no_draws(tmp_path, monkeypatch, model):
+    new = write(tmp_path / "new.csv", table_of(1500))
+    with new.open("a", encoding="utf-8") as file:
+        file.write("inf,2,3,4,high,5\n")
+    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    out = tmp_path / "out.csv"
+    out.write_text("mine", encoding="utf-8")
+    words = ("apply", model, new, "--ignore", "id", "--draws", 2, "--long", "--force", "-o", out)
+    assert_refused(run(*words), "x0", "inf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv", "out.csv"]
+    assert out.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(("target", "method"), [("word", "filled"), ("x0", "sup-miwae")])
+def test_predictions_of_parts_are_those_of_the_whole(
+    tmp_path, monkeypatch, target, method, suffix
+):
+    train, new = write(tmp_path / "in.csv", table_of(300)), tmp_path / f"new{suffix}"
+    write(new, table_of(1500 if suffix == ".csv" else 700))
+    words = ("--target", target, "--method", method, "--max-steps", 40, "--ignore", "id")
+    if method == "sup-miwae":
+        words += ("--set", "generator.hidden=[8]", "--set", "n_importance_predict=200")
+    assert run("train", train, "--save", tmp_path / "m.halfseen", *words).exit_code == 0
+    words = ("predict", tmp_path / "m.halfseen", new, "-o")
+    assert run(*words, tmp_path / f"whole{suffix}").exit_code == 0
+    for name, value in {"MOST_CELLS": 1, "PART_CELLS": 600, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    written, write_part = [], streams.PartWriter.write
+    monkeypatch.setattr(
+        streams.PartWriter, "write", lambda *args: written.append(1) or write_part(*args)
+    )
+    assert run(*words, tmp_path / f"parts{suffix}").exit_code == 0
+    assert len(written) > 3
+    whole, parts = (read_table(tmp_path / f"{name}{suffix}") for name in ("whole", "parts"))
+    assert parts.schema == whole.schema
+    assert parts.num_rows == read_table(new).num_rows
+    for name in whole.column_names:
+        one, other = whole.column(name).to_pandas(), parts.column(name).to_pandas()
+        if pa.types.is_floating(whole.schema.field(name).type):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+        else:
+            assert (one == other).all()
 
 
 def test_words_stay_words_in_parts(tmp_path, monkeypatch):

@@ -128,7 +128,7 @@ def test_binary_parts(tmp_path, small_parts, suffix, dictionary):
     assert found.equals(table)
     with PartWriter(out) as writer:
         for part in source_parts(path):
-            writer.write(part.table, part, part.missing)
+            writer.write(part.table)
     assert read_table(out).equals(table)
     assert read_table(out).schema == read_table(path).schema
 
@@ -150,7 +150,7 @@ def test_text_out(tmp_path, small_parts, suffix):
     write_table(whole, source.table, source.text, np.zeros(source.table.shape, bool))
     with PartWriter(tmp_path / f"out{suffix}") as writer:
         for part in source_parts(path):
-            writer.write(part.table, part, np.zeros(part.table.shape, bool))
+            writer.write(part.text)
     unzipped = gzip.decompress if suffix.endswith(".gz") else bytes
     texts = [unzipped(file.read_bytes()) for file in (tmp_path / f"out{suffix}", whole)]
     assert texts[0] == texts[1]
@@ -164,8 +164,8 @@ def test_what_fails_leaves_nothing(tmp_path):
 
     def fails():
         with PartWriter(path) as writer:
-            writer.write(part.table, part, part.missing)
-            writer.write(other.table, other, other.missing)
+            writer.write(part.table)
+            writer.write(other.table)
 
     with pytest.raises(ColumnError, match=r"Column 'x'.*\.csv"):
         fails()

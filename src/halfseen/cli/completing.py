@@ -130,8 +130,8 @@ def apply(
         raise SettingError(
             f"{model} predicts a target and completes nothing. Use `halfseen predict`."
         )
-    if not long and is_large(table, targets):
-        _complete_parts(estimator, table, ignore, targets, draws)
+    if is_large(table, targets):
+        _complete_parts(estimator, table, ignore, targets, draws, long)
         return
     job = _known(estimator, Job.read(table, ignore))
     _complete(estimator, job, targets, draws, long, None)
@@ -139,30 +139,37 @@ def apply(
 
 
 def _complete_parts(
-    estimator: Any, path: Path, ignore: str, targets: list[Path], draws: int
+    estimator: Any, path: Path, ignore: str, targets: list[Path], draws: int, long: bool
 ) -> None:
     """Read, complete and write some rows at a time; nothing is there until all of them are."""
     from contextlib import ExitStack
 
     from halfseen.cli.files import Job
-    from halfseen.tables.streams import PartWriter
 
     n_rows, n_cells = 0, 0
-    writers: list[PartWriter] = []
+    writers: list[Any] = []
     with ExitStack() as stack:
         for number, part in enumerate(Job.parts(path, ignore)):
             job = _known(estimator, part)
-            if not writers:
-                made = [PartWriter(target, job.delimiter_for(target)) for target in targets]
-                writers = [stack.enter_context(writer) for writer in made]
+            writers = writers or _writers(stack, job, targets, draws, long)
             missing = job.missing
-            for writer, completed in zip(
-                writers, _completions(estimator, job.table, draws, number), strict=True
-            ):
-                writer.write(job.full(completed), job.source, missing)
+            tables = _completions(estimator, job.table, draws, number)
+            for writer, completed in zip(writers, tables, strict=True):
+                writer.write(job.cells(completed, targets[0], missing))
             n_rows, n_cells = n_rows + len(missing), n_cells + int(missing.sum())
             note(f"{n_rows} rows done.")
     note(_said(n_cells, targets))
+
+
+def _writers(stack: Any, job: Any, targets: list[Path], draws: int, long: bool) -> list[Any]:
+    """What each draw is written by."""
+    from halfseen.tables.long_files import LongWriter
+    from halfseen.tables.streams import PartWriter
+
+    delimiter = job.delimiter_for(targets[0])
+    if long:
+        return list(stack.enter_context(LongWriter(targets[0], draws, delimiter)).draws)
+    return [stack.enter_context(PartWriter(target, delimiter)) for target in targets]
 
 
 def _known(estimator: Any, job: Any) -> Any:

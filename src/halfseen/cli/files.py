@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -193,16 +193,19 @@ class Job:
 
     def write_long(self, path: Path, tables: Sequence[pa.Table]) -> None:
         """Write completions below each other, with a column that counts them."""
-        from halfseen.tables import completed_text, draws_table, write_table
+        from halfseen.tables import draws_table, write_table
 
-        full: list[Any] = [self.full(table) for table in tables]
-        text, as_text = (
-            self.source.text,
-            split_suffix(path)[1].lower().startswith((".csv", ".tsv")),
-        )
-        if text is not None and as_text:
-            full = [completed_text(table, text, self.missing) for table in full]
-        write_table(path, draws_table(full))
+        missing = self.missing
+        full = [self.cells(table, path, missing) for table in tables]
+        write_table(path, draws_table(full), delimiter=self.delimiter_for(path))
+
+    def cells(self, table: pa.Table, path: Path, missing: np.ndarray) -> pa.Table:
+        """The full table as it goes to a file: in one of text, seen cells keep their text."""
+        from halfseen.tables import completed_text
+
+        full, text = self.full(table), self.source.text
+        as_text = split_suffix(path)[1].lower().startswith((".csv", ".tsv"))
+        return completed_text(full, text, missing) if as_text and text is not None else full
 
     def full(self, table: pa.Table) -> pa.Table:
         """The table with the ignored columns back in their places."""

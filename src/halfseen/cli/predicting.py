@@ -101,6 +101,7 @@ def predict(
     from halfseen.errors import SettingError
     from halfseen.methods import load
     from halfseen.tables import write_table
+    from halfseen.tables.streams import is_large
 
     split_suffix(output)
     if not 0 < interval < 1:
@@ -109,10 +110,33 @@ def predict(
     estimator = load(model)
     if estimator.card.task not in ("classification", "regression"):
         raise SettingError(f"{model} completes tables and predicts nothing. Use `halfseen apply`.")
-    job = Job.read(table)
-    out, delimiter = predictions(estimator, job, interval, output)
-    write_table(output, out, delimiter=delimiter)
-    note(f"Predicted {out.num_rows} rows: {output}")
+    if is_large(table, [output]):
+        n_rows = _predict_parts(estimator, table, interval, output)
+    else:
+        out, delimiter = predictions(estimator, Job.read(table), interval, output)
+        write_table(output, out, delimiter=delimiter)
+        n_rows = out.num_rows
+    note(f"Predicted {n_rows} rows: {output}")
+
+
+def _predict_parts(estimator: Any, path: Path, interval: float, output: Path) -> int:
+    """Read, predict and write some rows at a time; how many there were."""
+    from contextlib import ExitStack
+
+    from halfseen.cli.files import Job
+    from halfseen.cli.targets import predictions
+    from halfseen.tables.streams import PartWriter
+
+    n_rows, writer = 0, None
+    with ExitStack() as stack:
+        for job in Job.parts(path):
+            out, delimiter = predictions(estimator, job, interval, output)
+            if writer is None:
+                writer = stack.enter_context(PartWriter(output, delimiter))
+            writer.write(out)
+            n_rows += out.num_rows
+            note(f"{n_rows} rows done.")
+    return n_rows
 
 
 def _make(

@@ -144,6 +144,24 @@ def draws_table(tables: Sequence[Any]) -> Any:
     )
 
 
+def count_draws(table: pa.Table, number: int) -> pa.Table:
+    """Some rows of one draw behind the column that counts draws; see :func:`draws_table`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Completed rows.
+    number : int
+        Which draw it is, from 1.
+
+    Returns
+    -------
+    pyarrow.Table
+    """
+    counts = pa.array(np.full(table.num_rows, number, np.int64))
+    return table.add_column(0, _draw_name(table.column_names), counts)
+
+
 def _read(
     path: str | Path,
     na_values: Sequence[str],
@@ -257,11 +275,9 @@ def _draw_name(names: Sequence[Any]) -> str:
 
 
 def _long_arrow(tables: Sequence[Any]) -> pa.Table:
-    name = _draw_name(tables[0].column_names)
-    draw = np.repeat(np.arange(1, len(tables) + 1), [table.num_rows for table in tables])
+    counted = [count_draws(table, number) for number, table in enumerate(tables, 1)]
     # Drawn categories can widen a dictionary, so types may differ between draws.
-    joined = pa.concat_tables(tables, promote_options="permissive")
-    return joined.add_column(0, name, pa.array(draw))
+    return pa.concat_tables(counted, promote_options="permissive")
 
 
 def _long_pandas(tables: Sequence[Any]) -> Any:

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
@@ -18,7 +17,7 @@ import pyarrow.parquet as parquet
 from halfseen.core.memory import floats_at_once
 from halfseen.core.writing import replacing
 from halfseen.errors import ColumnError
-from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv, write_csv
+from halfseen.tables.csvtext import NA_VALUES, Source, parse_csv, write_csv
 from halfseen.tables.io import damaged, file_suffix, read_source
 from halfseen.tables.text_blocks import text_blocks
 
@@ -138,22 +137,16 @@ class PartWriter(AbstractContextManager["PartWriter"]):
             self.sink = self.stack.enter_context(zipped)
         return self
 
-    def write(self, table: pa.Table, source: Source, missing: np.ndarray) -> None:
+    def write(self, table: pa.Table) -> None:
         """Add some rows.
 
         Parameters
         ----------
         table : pyarrow.Table
-            Completed rows.
-        source : Source
-            What they were made from: seen cells of text keep theirs.
-        missing : bool array of shape (n, p)
-            Cells that were completed.
+            Of the columns of the first part; as text, null becomes an empty cell.
         """
         first = self.schema is None
         if self.as_text:
-            if source.text is not None:
-                table = completed_text(table, source.text, missing)
             self.schema = table.schema
             write_csv(table, self.sink, self.delimiter, header=first)
             return
