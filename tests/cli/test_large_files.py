@@ -211,17 +211,35 @@ def test_memory_is_flat_in_rows(tmp_path, suffix):
     fit = write(tmp_path / "fit.csv", table_of(200))
     model = tmp_path / "m.halfseen"
     assert run("fit", fit, "--save", model, "--method", "mean", "--ignore", "id").exit_code == 0
+    words = ("--max-memory", "100MB", "--ignore", "id")
+    assert_flat(lambda new, out: ("apply", model, new, "-o", out, *words), tmp_path, suffix)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="There is no /proc here.")
+def test_memory_of_long_files_and_predictions_is_flat_in_rows(tmp_path):
+    fit, model = write(tmp_path / "fit.csv", table_of(200)), tmp_path / "m.halfseen"
+    words = ("--method", "gaussian", "--ignore", "id")
+    assert run("fit", fit, "--save", model, *words).exit_code == 0
+    words = ("--max-memory", "100MB", "--ignore", "id", "--draws", 2, "--long")
+    assert_flat(lambda new, out: ("apply", model, new, "-o", out, *words), tmp_path, ".parquet")
+    words = ("--target", "word", "--method", "filled", "--max-steps", 20, "--ignore", "id")
+    assert run("train", fit, "--save", model, "--force", *words).exit_code == 0
+    words = ("--max-memory", "100MB", "--force")
+    assert_flat(lambda new, out: ("predict", model, new, "-o", out, *words), tmp_path, ".parquet")
+
+
+def assert_flat(words, folder, suffix):
+    """At once, the larger table would take hundreds of megabytes more."""
     peaks = []
     for n in (200_000, 2_000_000):
-        new, out = tmp_path / f"new{n}{suffix}", tmp_path / f"out{n}{suffix}"
+        new, out = folder / f"new{n}{suffix}", folder / f"out{n}{suffix}"
         if suffix == ".parquet":
             # A group of rows is the least that can be read.
             parquet.write_table(table_of(n), new, row_group_size=100_000)
         else:
             write(new, table_of(n))
-        words = ("--max-memory", "100MB", "--ignore", "id")
-        peaks.append(peak("apply", model, new, "-o", out, *words))
+        peaks.append(peak(*words(new, out)))
         if suffix == ".parquet":
-            assert parquet.read_metadata(out).num_rows == n
-    # At once, the larger table would take hundreds of megabytes more.
+            assert parquet.read_metadata(out).num_rows % n == 0
     assert peaks[1] < peaks[0] + 40, peaks
