@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.features import Features
@@ -177,8 +176,6 @@ class AdversarialImputer(BaseImputer):
         return expand(rows) * expand.mask(s), s
 
     def _complete(self, values: np.ndarray) -> np.ndarray:
-        if values.shape[1] == 0:
-            return values
         if self.decision == "draw":
             return self._drawn(values, 1, self.seed_)[0]
         return self._means(values)
@@ -247,15 +244,7 @@ class AdversarialImputer(BaseImputer):
         list of tables like X
             Observed cells are bit-identical in each.
         """
-        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        check_is_fitted(self, "codec_")
-        values = self._encode(X).values[:, self._varying]
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        if values.shape[1] == 0:
-            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        draws = self._drawn(values, n_draws, seed)
-        return [self.codec_.restore(X, self._finite(self._full(draw))) for draw in draws]
+        return self._drawn_tables(X, n_draws, random_state, self._drawn)
 
     # ---- files --------------------------------------------------------------------------
 

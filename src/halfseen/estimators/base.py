@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 import halfseen.estimators.parallel  # noqa: F401  (estimators are used in forked processes, too)
 from halfseen.core.memory import reserving_table
+from halfseen.core.noise import seed_from
 from halfseen.core.spec import DataSpec
-from halfseen.errors import TrainingError
+from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.tables.choice import Codec, codec_for
 from halfseen.tables.codec import Encoded
@@ -21,7 +23,7 @@ from halfseen.tables.codec import Encoded
 if TYPE_CHECKING:
     from halfseen.estimators.card import MethodCard
 
-__all__ = ["BaseImputer", "TableEstimator", "store"]
+__all__ = ["BaseImputer", "TableEstimator", "positive_draws", "store"]
 
 
 def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
@@ -29,6 +31,13 @@ def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
     for name, value in arguments.items():
         if name not in ("self", "__class__"):
             setattr(estimator, name, value)
+
+
+def positive_draws(n_draws: int) -> int:
+    """The number of draws, once it is one."""
+    if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
+        raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
+    return int(n_draws)
 
 
 class TableEstimator(BaseEstimator, ABC):
@@ -115,8 +124,10 @@ class BaseImputer(TransformerMixin, TableEstimator):
     """A table with holes in, the same table completed out.
 
     Subclasses implement ``_fit_values`` and ``_complete`` on float64 arrays in data units in
-    which columns that never vary are left out.
+    which columns that never vary are left out. Answers are asked for rows with holes alone.
     """
+
+    seed_: int
 
     @abstractmethod
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
@@ -124,7 +135,7 @@ class BaseImputer(TransformerMixin, TableEstimator):
 
     @abstractmethod
     def _complete(self, values: np.ndarray) -> np.ndarray:
-        """Completed values (n, p)."""
+        """Completed values of rows with holes (n, p), at least one of each."""
 
     def fit(
         self,
@@ -195,11 +206,39 @@ class BaseImputer(TransformerMixin, TableEstimator):
             By methods that weigh importance samples: when the answers of more than a tenth of
             the rows with holes rest on fewer than 5 effective samples.
         """
+        return self._completed(X, self._complete)
+
+    def _completed(self, X: Any, complete: Callable[[np.ndarray], np.ndarray]) -> Any:
+        """The table with what ``complete`` makes of the values (m, p) of its rows with holes."""
         encoded = self._encode(X)
-        if not encoded.missing.any():
-            return self.codec_.restore(X, self._full(encoded.values[:, self._varying]))
-        filled = self._full(self._complete(encoded.values[:, self._varying]))
-        return self.codec_.restore(X, self._finite(filled))
+        values = self._with_holes(encoded)
+        return self._restored(X, encoded, complete(values) if values.size else values)
+
+    def _drawn_tables(
+        self,
+        X: Any,
+        n_draws: int,
+        random_state: Any,
+        draw: Callable[[np.ndarray, int, int], Iterable[np.ndarray]],
+    ) -> list[Any]:
+        """Several such tables; ``draw`` gets values, their number and a seed."""
+        n_draws, encoded = positive_draws(n_draws), self._encode(X)
+        values = self._with_holes(encoded)
+        draws: Iterable[np.ndarray] = [values] * n_draws
+        if values.size:
+            seed = self.seed_ if random_state is None else seed_from(random_state)
+            draws = draw(values, n_draws, seed)
+        return [self._restored(X, encoded, drawn) for drawn in draws]
+
+    def _with_holes(self, encoded: Encoded) -> np.ndarray:
+        """Values of the rows with holes, in columns that vary."""
+        return encoded.values[encoded.missing.any(1)][:, self._varying]
+
+    def _restored(self, X: Any, encoded: Encoded, completed: np.ndarray) -> Any:
+        """The table with the completed values of its rows with holes."""
+        filled = self._full(encoded.values[:, self._varying])
+        filled[encoded.missing.any(1)] = self._finite(self._full(completed))
+        return self.codec_.restore(X, filled)
 
     def _finite(self, filled: np.ndarray) -> np.ndarray:
         """The values, once none of them is NaN: a hole must never pass for an answer."""

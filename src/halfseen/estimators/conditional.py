@@ -15,6 +15,7 @@ from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
+from halfseen.estimators.base import positive_draws
 from halfseen.objectives.conditional import Steps, log_mass
 
 __all__ = ["Conditional"]
@@ -190,7 +191,7 @@ class Conditional:
         (x, s), noise = self._scored(x_true), self._noise(random_state)
         width = _steps(width, None).width
         total = torch.zeros(len(x), dtype=x.dtype)
-        for _ in range(_positive(n_draws)):
+        for _ in range(positive_draws(n_draws)):
             within = noise.uniform(x.shape[-1])[0, 0].to(x) - 0.5
             total += self.mixture.log_prob(x + width * within, s)
         return (total / n_draws + np.log(width) * s.sum(-1)).numpy()
@@ -233,7 +234,7 @@ class Conditional:
         _check_limits(x, s, width, limits)
         steps, law = _steps(width, limits), self.mixture.law
         total = torch.full(law.mean.shape[:2], -torch.inf, dtype=x.dtype)
-        for _ in range(_positive(n_draws)):
+        for _ in range(positive_draws(n_draws)):
             step = noise.normal(law.mean.shape[1], law.rank)[0, 0].to(x)
             log_w = log_mass(law, x[:, None], s[:, None], steps, step)
             total = torch.logaddexp(total, log_w)
@@ -260,7 +261,7 @@ class Conditional:
             return self.mixture.law.entropy(s[:, None])[:, 0].numpy()
         noise = self._noise(random_state)
         total = torch.zeros(len(self), dtype=torch.float64)
-        for _ in range(_positive(n_draws)):
+        for _ in range(positive_draws(n_draws)):
             total -= self.mixture.log_prob(self.mixture.draw(noise)[0, 0], s)
         return (total / n_draws).numpy()
 
@@ -282,7 +283,7 @@ class Conditional:
         noise = self._noise(random_state, apart=True)
         draws = [
             self._rows(torch.where(self.s > 0, self.x, self.mixture.draw(noise)[0, 0]))
-            for _ in range(_positive(n_draws))
+            for _ in range(positive_draws(n_draws))
         ]
         return np.stack(draws)
 
@@ -388,12 +389,6 @@ def _check_limits(x: Tensor, s: Tensor, width: float, limits: tuple[float, float
             f"Got a cell of {float(x[beyond][0]):g} with limits={limits!r}. Expected no cell "
             "beyond the limits; widen them, or mend the cell."
         )
-
-
-def _positive(n_draws: int) -> int:
-    if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
-        raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-    return n_draws
 
 
 def _steps(width: float, limits: tuple[float, float] | None) -> Steps:

@@ -138,8 +138,6 @@ class ConditionalImputer(RowDrawer):
     @torch.no_grad()
     def _complete(self, values: np.ndarray) -> np.ndarray:
         """Conditional means of numbers, most probable categories."""
-        if values.shape[1] == 0:
-            return values
         features = torch.cat([self._mean(part) for part in self._row_parts(self._rows(values))])
         for pixels in self.units_.spec.images:
             features[:, pixels] = self._within(features[:, pixels], pixels)
@@ -197,16 +195,16 @@ class ConditionalImputer(RowDrawer):
         """
         if not 0 < q < 1:
             raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
-        values = self._encode(X).values[:, self._varying]
-        if values.shape[1] == 0:
-            return self.codec_.restore(X, self._full(values))
+        return self._completed(X, lambda values: self._quantiles(values, q))
+
+    def _quantiles(self, values: np.ndarray, q: float) -> np.ndarray:
         parts = []
         for part in self._row_parts(self._rows(values)):
             cells = torch.as_tensor(self._law_of(part).quantile(q)).flatten(1)
             parts.append(self._to_data(self._expand.cpu().contract(cells)))
         filled, columns = np.concatenate(parts), self._spec.where(*CATEGORICAL)
         filled[:, columns] = self._complete(values)[:, columns]
-        return self.codec_.restore(X, self._full(filled))
+        return filled
 
     @torch.no_grad()
     def conditional(self, X: Any) -> Conditional:

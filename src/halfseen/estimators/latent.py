@@ -352,8 +352,6 @@ class LatentImputer(RowGenerator, BaseImputer):
 
     def _decide(self, values: np.ndarray, decision: str | float) -> np.ndarray:
         """Values of every cell under a decision rule; a number is a quantile."""
-        if values.shape[1] == 0:
-            return values
         answers, rows = self._answers(), self._rows(values)
         means = answers.means(rows)
         self._warn_of_few(means.effective, rows)
@@ -418,9 +416,7 @@ class LatentImputer(RowGenerator, BaseImputer):
         """
         if not 0 < q < 1:
             raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
-        encoded = self._encode(X)
-        filled = self._decide(encoded.values[:, self._varying], q)
-        return self.codec_.restore(X, self._full(filled))
+        return self._completed(X, lambda values: self._decide(values, q))
 
     def sample(
         self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
@@ -450,18 +446,14 @@ class LatentImputer(RowGenerator, BaseImputer):
         AnswerQualityWarning
             As ``transform`` does.
         """
-        if n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        encoded = self._encode(X)
-        values = encoded.values[:, self._varying]
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        if values.shape[1] == 0:
-            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        rows = self._rows(values)
-        drawn, effective = self._answers().draws(rows, n_draws, seed, noise=noise)
-        self._warn_of_few(effective, rows)
-        draws = self._to_data(drawn) if noise else self._from_features(drawn)
-        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
+
+        def draw(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+            rows = self._rows(values)
+            drawn, effective = self._answers().draws(rows, n_draws, seed, noise=noise)
+            self._warn_of_few(effective, rows)
+            return self._to_data(drawn) if noise else self._from_features(drawn)
+
+        return self._drawn_tables(X, n_draws, random_state, draw)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Importance-weighted bound on the log-density of each row, in data units.

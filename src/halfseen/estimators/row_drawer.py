@@ -11,7 +11,7 @@ import torch
 
 from halfseen.core.batch import Rows
 from halfseen.core.memory import floats_at_once
-from halfseen.core.noise import Noise, new_generator, seed_from
+from halfseen.core.noise import Noise, new_generator
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
 from halfseen.estimators.base import BaseImputer
@@ -29,7 +29,6 @@ class RowDrawer(RowGenerator, BaseImputer):
     A subclass says how rows become tensors, how many of them are drawn at a time, and draws.
     """
 
-    seed_: int
     device: str
     #: Numbers that are in memory at a time.
     _chunk_floats: ClassVar[int]
@@ -98,19 +97,17 @@ class RowDrawer(RowGenerator, BaseImputer):
         SettingError
             When ``n_draws`` is no positive whole number.
         """
-        if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        values = self._encode(X).values[:, self._varying]
-        if values.shape[1] == 0:
-            return [self.codec_.restore(X, self._full(values)) for _ in range(n_draws)]
-        seed = self.seed_ if random_state is None else seed_from(random_state)
-        rows, parts = self._rows(values), []
-        keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
-        for part in self._row_parts(rows, n_draws):
-            own, keys = np.split(keys, [len(part)])
-            parts.append(self._drawn(part, RowNoise(own, 1, n_draws, self.device), noise=noise))
-        draws = np.concatenate(parts, 1)
-        return [self.codec_.restore(X, self._full(draw)) for draw in draws]
+
+        def draw(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+            rows, parts = self._rows(values), []
+            keys = row_keys(rows.x.cpu().numpy(), rows.s.cpu().numpy(), seed)
+            for part in self._row_parts(rows, n_draws):
+                own, keys = np.split(keys, [len(part)])
+                source = RowNoise(own, 1, n_draws, self.device)
+                parts.append(self._drawn(part, source, noise=noise))
+            return np.concatenate(parts, 1)
+
+        return self._drawn_tables(X, n_draws, random_state, draw)
 
     def _new_rows(
         self, n_rows: int, seed: int, *, noise: bool, masks: bool

@@ -173,8 +173,6 @@ class TreeDensity(RowDrawer):
     @torch.no_grad()
     def _complete(self, values: np.ndarray) -> np.ndarray:
         """Conditional means of numbers, most probable categories."""
-        if values.shape[1] == 0:
-            return values
         parts = row_parts(self._rows(values), self.model_.width)
         return self._from_features(
             torch.cat([self.model_.mean(batch, self.units_) for batch in parts])

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from halfseen.core.masked import merge
 from halfseen.errors import SettingError
-from halfseen.estimators.base import store
+from halfseen.estimators.base import positive_draws, store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
@@ -60,8 +60,7 @@ class _Completed(GeneratorEstimator):
         """Encoded labels as the estimator is to see them."""
 
     def _learn(self, X: Any, y: np.ndarray) -> None:
-        if self.n_draws < 1:
-            raise SettingError(f"Got n_draws={self.n_draws!r}. Expected a positive whole number.")
+        positive_draws(self.n_draws)
         self._fit_generator(X)
         values = self.codec_.encode(X).values
         self._choose_indicators(values)

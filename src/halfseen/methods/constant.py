@@ -16,8 +16,7 @@ import torch
 
 from halfseen.core.floats import near_one
 from halfseen.core.spec import DataSpec
-from halfseen.errors import SettingError
-from halfseen.estimators.base import BaseImputer, store
+from halfseen.estimators.base import BaseImputer, positive_draws, store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.stored_network import stored
 
@@ -71,9 +70,7 @@ class _ConstantImputer(BaseImputer):
         -------
         list of tables like X
         """
-        if n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        return [self.transform(X) for _ in range(n_draws)]
+        return [self.transform(X) for _ in range(positive_draws(n_draws))]
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {"statistics": torch.from_numpy(self.statistics_.copy())}

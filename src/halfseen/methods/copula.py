@@ -115,8 +115,6 @@ class GaussianCopulaImputer(MixtureImputer):
 
     @torch.no_grad()
     def _complete(self, values: np.ndarray) -> np.ndarray:
-        if values.shape[1] == 0:
-            return values
         laws = [self._mixture(part).law for part in self._row_parts(self._rows(values))]
         mean = torch.cat([law.mean[:, 0] for law in laws])
         scale = torch.cat([law.marginal_variance[:, 0] for law in laws]).sqrt().cpu().numpy()

@@ -17,7 +17,7 @@ from halfseen.core.spec import DataSpec
 from halfseen.core.stored import entries, member, number, pair, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError, TrainingWarning
-from halfseen.estimators.base import BaseImputer, store
+from halfseen.estimators.base import BaseImputer, positive_draws, store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.low_rank import LowRank, descend, fit_low_rank, noise_level
 from halfseen.estimators.low_rank_choice import (
@@ -229,8 +229,6 @@ class MatrixFactorizationImputer(BaseImputer):
         return self._expand(rows.x) * s, s
 
     def _complete(self, values: np.ndarray) -> np.ndarray:
-        if values.shape[1] == 0:
-            return values
         # A product of other sizes is rounded otherwise: in float64, and then to float32, a row
         # alone has the bits that it has among others.
         model, out = self.model_.to(torch.float64), np.empty(values.shape)
@@ -262,9 +260,7 @@ class MatrixFactorizationImputer(BaseImputer):
         -------
         list of tables like X
         """
-        if n_draws < 1:
-            raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
-        return [self.transform(X) for _ in range(n_draws)]
+        return [self.transform(X) for _ in range(positive_draws(n_draws))]
 
     # ---- files --------------------------------------------------------------------------
 
