@@ -10,7 +10,7 @@ import pyarrow.csv
 import pytest
 
 from halfseen.core import writing
-from halfseen.errors import ColumnError, FileFormatError, SettingError
+from halfseen.errors import ColumnError, FileFormatError, HalfseenWarning, SettingError
 from halfseen.tables import (
     TableCodec,
     completed_text,
@@ -206,3 +206,26 @@ def test_draw_column_avoids_a_taken_name():
         draws_table([])
     with pytest.raises(SettingError, match=r"np\.stack"):
         draws_table([np.ones((2, 2))])
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["5.1,3.5,setosa", "5.0,b,c", "3,1,2", "-1,0.5,x", "7,7.5", " 5.1 ,a"],
+)
+def test_a_file_without_names_is_noticed(tmp_path, first):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{first}\n" + ",".join("9" for _ in first.split(",")) + "\n")
+    with pytest.warns(HalfseenWarning, match=r"t\.csv has .* names of columns") as caught:
+        assert read_table(path).num_rows == 1
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["a,b,c", "year,2019,2020", "2018,2019,2020", "0,1,2", "x1,5e,1.2.3", ",a,b", "V-1.5,b"],
+)
+def test_names_are_names(tmp_path, recwarn, first):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{first}\n" + ",".join("9" for _ in first.split(",")) + "\n")
+    assert read_table(path).column_names == first.split(",")
+    assert not recwarn.list

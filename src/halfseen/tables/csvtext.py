@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc_csv
 
-from halfseen.errors import ColumnError, FileFormatError
+from halfseen.errors import ColumnError, FileFormatError, HalfseenWarning
 from halfseen.tables.arrow_tables import ArrowTable
 
 __all__ = ["NA_VALUES", "Source", "completed_text", "find_delimiter", "parse_csv", "write_csv"]
@@ -24,6 +26,7 @@ NA_VALUES = (
 """What stands for a missing cell in a CSV file."""
 
 _DELIMITERS = ";\t|"
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _ROWS_AT_ONCE = 65536
 
 
@@ -267,7 +270,26 @@ def _header(text: str, delimiter: str, place: str) -> list[str]:
             f"{place} has more than one column named {', '.join(map(repr, repeated))}. "
             "Expected distinct names: rename them in the header."
         )
+    if _looks_like_cells(header):
+        warnings.warn(
+            f"{place} has {', '.join(map(repr, header[:4]))} in its first line, which is taken "
+            "for the names of columns. If these are values, put a line of names before them.",
+            HalfseenWarning,
+            stacklevel=5,
+        )
     return header
+
+
+def _looks_like_cells(header: list[str]) -> bool:
+    """Whether names look like the first row of a file that has no names.
+
+    No column is called 5.1; whole numbers in rising order may be years.
+    """
+    numbers = [name for name in map(str.strip, header) if _NUMBER.fullmatch(name)]
+    if any("." in number for number in numbers):
+        return True
+    rising = numbers == sorted(numbers, key=float)
+    return len(numbers) == len(header) and not rising
 
 
 def _read(text: str, parse: Any, convert: Any, place: str, header: list[str]) -> pa.Table:
