@@ -1,6 +1,7 @@
 """Files: what is read is what was written, and seen cells of a CSV keep their text."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -229,3 +230,28 @@ def test_names_are_names(tmp_path, recwarn, first):
     path.write_text(f"{first}\n" + ",".join("9" for _ in first.split(",")) + "\n")
     assert read_table(path).column_names == first.split(",")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_text_that_is_too_large_to_be_read_at_once(tmp_path, monkeypatch, suffix):
+    path, text = tmp_path / f"t{suffix}", b"x\n" + b"1\n" * 1000
+    path.write_bytes(gzip.compress(text) if suffix.endswith(".gz") else text)
+    monkeypatch.setattr(io, "MOST_TEXT", len(text))
+    assert read_table(path).num_rows == 1000
+    monkeypatch.setattr(io, "MOST_TEXT", len(text) - 1)
+    with pytest.raises(FileFormatError, match=rf"t{suffix} holds more than .* Parquet"):
+        read_table(path)
+
+
+def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "t.csv.gz"
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b"x\n")
+        for _ in range(64):
+            file.write(b"1\n" * 2**19)
+    monkeypatch.setattr(io, "MOST_TEXT", 10**6)
+    tracemalloc.start()
+    with pytest.raises(FileFormatError, match="GiB of text"):
+        read_table(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from halfseen.tables.csvtext import NA_VALUES, Source, completed_text, parse_csv
 
 __all__ = ["SUFFIXES", "draws_table", "file_suffix", "read_source", "read_table", "write_table"]
 
+# Bytes of text that pyarrow reads in one piece.
+MOST_TEXT = 2**31 - 2
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".feather", ".arrow")
 """Names of files that can be read and written."""
 
@@ -171,6 +174,8 @@ def _read(
 ) -> Source:
     path = Path(path)
     suffix = file_suffix(path)
+    if suffix in (".csv", ".tsv"):
+        _check_size(path, path.stat().st_size)
     data = path.read_bytes()
     if not data:
         raise FileFormatError(f"{path} is empty. Expected a table with at least one row.")
@@ -213,9 +218,22 @@ def _decoded(source: pa.BufferReader, head: bytes, suffix: str) -> pa.Table:
 
 def _unzipped(data: bytes, path: Path) -> bytes:
     try:
-        return gzip.decompress(data)
+        # Bounded: a few megabytes may unpack to more than any memory.
+        with gzip.open(io.BytesIO(data)) as file:
+            text = file.read(MOST_TEXT + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise damaged_gzip(path, error) from error
+    _check_size(path, len(text))
+    return text
+
+
+def _check_size(path: Path, n_bytes: int) -> None:
+    if n_bytes > MOST_TEXT:
+        raise FileFormatError(
+            f"{path} holds more than {MOST_TEXT / 2**30:.3g} GiB of text, which is not read at "
+            "once. Use `halfseen apply` or `predict`, which read large files in parts, a part of "
+            "its rows, or Parquet."
+        )
 
 
 def damaged_gzip(path: Path, error: Exception) -> FileFormatError:
