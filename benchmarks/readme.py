@@ -160,11 +160,14 @@ def speed() -> str:
             rows.append(f"| {what} | {naive} | {ours} | {record['ratio']:.2f} |")
     for line in (HERE / "results/scale.jsonl").read_text().splitlines():
         record = json.loads(line)
-        size = f"{record['rows']} x {record['columns']}"
+        what = f"{record['method']}, fit at defaults, {record['rows']} x {record['columns']}"
+        what += {1: ", one thread", 2: ", two threads"}[record["machine"]["threads"]]
         ours = f"{record['fit_seconds']:.0f} s, {record['peak_gb']:.2f} GB"
-        rows.append(
-            f"| {record['method']}, fit at defaults, {size}, two threads | - | {ours} | - |"
-        )
+        rows.append(f"| {what} | - | {ours} | - |")
+        for n_importance, answer in record.get("answers", {}).items():
+            what = f"its answers to 1000 rows with {n_importance} samples"
+            ours = f"{answer['seconds_1000_rows']} s, RMSE {answer['rmse']:.3f}"
+            rows.append(f"| {what} | - | {ours} | - |")
     return "\n".join([*rows, *predicting(), *adversarial(), *low_rank()])
 
 
