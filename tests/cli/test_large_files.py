@@ -103,6 +103,45 @@ def test_draws_of_parts_below_each_other(tmp_path, monkeypatch, model, source, s
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == set()
 
 
+@pytest.mark.parametrize("suffix", [".feather", ".parquet", ".csv"])
+def test_categories_below_each_other(tmp_path, monkeypatch, suffix):
+    """Each draw may bring other categories than the file has."""
+    words = pa.array(["a", "b", "c", None] * 100).dictionary_encode()
+    fit = write(tmp_path / "fit.feather", pa.table({"word": words, "x": RNG.normal(size=400)}))
+    model, long = tmp_path / "m.halfseen", tmp_path / f"long{suffix}"
+    assert run("fit", fit, "--save", model, "--method", "gaussian").exit_code == 0
+    few = pa.array(["a", None] * 200).dictionary_encode()
+    new = write(tmp_path / "new.feather", pa.table({"word": few, "x": RNG.normal(size=400)}))
+    words = ("apply", model, new, "--draws", 3, "--long", "-o")
+    assert run(*words, tmp_path / f"whole{suffix}").exit_code == 0
+    for name, value in {"MOST_CELLS": 1, "PART_CELLS": 300}.items():
+        monkeypatch.setattr(streams, name, value)
+    result = run(*words, long)
+    assert result.exit_code == 0, result.stderr
+    pairs = [read_table(path).to_pandas() for path in (long, tmp_path / f"whole{suffix}")]
+    assert (pairs[0]["word"].astype(str) == pairs[1]["word"].astype(str)).all()
+
+
+def test_what_cannot_begin_leaves_nothing(tmp_path, monkeypatch, model):
+    taken = table_of(1500).append_column("draw", pa.array([1] * 1500))
+    new = write(tmp_path / "new.csv", taken.append_column(".draw", pa.array([1] * 1500)))
+    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    words = ("apply", model, new, "--draws", 3, "--long", "-o", tmp_path / "out.csv", "--ignore")
+    assert_refused(run(*words, "id,draw,.draw"), "'draw' and '.draw'")
+    opened = streams.PartWriter.__enter__
+
+    def fails(self):
+        if self.path.name.startswith("2."):
+            raise OSError(24, "Too many open files", str(self.path))
+        return opened(self)
+
+    write(new, table_of(1500))
+    monkeypatch.setattr(streams.PartWriter, "__enter__", fails)
+    assert_refused(run(*words, "id"), "Too many open files")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
 def test_a_failure_far_down_leaves_no_draws(tmp_path, monkeypatch, model):
     new = write(tmp_path / "new.csv", table_of(1500))
     with new.open("a", encoding="utf-8") as file:

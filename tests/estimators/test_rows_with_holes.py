@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from halfseen import GaussianImputer, MeanImputer, MisGAN, MIWAEImputer
-from halfseen.errors import SettingError, TrainingError
+from halfseen.errors import ColumnError, SettingError, TrainingError
 
 RNG = np.random.default_rng(0)
 
@@ -81,6 +81,16 @@ def test_no_draw_leaves_a_hole(fitted, monkeypatch):
             )
     with pytest.raises(TrainingError, match="no finite answer"):
         fitted.sample(table(), 2)
+
+
+def test_complete_rows_are_looked_at():
+    shares = RNG.random((40, 3))
+    shares[::3, 0] = np.nan
+    fitted = MIWAEImputer(observation="bernoulli", hidden=[8], max_steps=5).fit(shares)
+    shares[1] = 7.0
+    for answer in (fitted.transform, fitted.sample, lambda x: fitted.quantile(x, 0.5)):
+        with pytest.raises(ColumnError):
+            answer(shares)
 
 
 @pytest.mark.parametrize("n_draws", [0, -1, 1.5, "2", None])

@@ -211,7 +211,7 @@ def test_draw_column_avoids_a_taken_name():
 
 @pytest.mark.parametrize(
     "first",
-    ["5.1,3.5,setosa", "5.0,b,c", "3,1,2", "-1,0.5,x", "7,7.5", " 5.1 ,a"],
+    ["5.1,3.5,1.4,0.2,setosa", "5.0,b,c", "3,1,2", "-1,0.5,x", "7,7.5", " 5.1 ,a", "3,NA,1,2"],
 )
 def test_a_file_without_names_is_noticed(tmp_path, first):
     path = tmp_path / "t.csv"
@@ -223,7 +223,17 @@ def test_a_file_without_names_is_noticed(tmp_path, first):
 
 @pytest.mark.parametrize(
     "first",
-    ["a,b,c", "year,2019,2020", "2018,2019,2020", "0,1,2", "x1,5e,1.2.3", ",a,b", "V-1.5,b"],
+    [
+        "a,b,c",
+        "year,2019,2020",
+        "2018,2019,2020",
+        "0,1,2",
+        "x1,5e,1.2.3",
+        ",a,b",
+        "V-1.5,b",
+        "id,350.5,351.0,351.5",
+        "3,2,1",
+    ],
 )
 def test_names_are_names(tmp_path, recwarn, first):
     path = tmp_path / "t.csv"
@@ -241,6 +251,23 @@ def test_text_that_is_too_large_to_be_read_at_once(tmp_path, monkeypatch, suffix
     monkeypatch.setattr(io, "MOST_TEXT", len(text) - 1)
     with pytest.raises(FileFormatError, match=rf"t{suffix} holds more than .* Parquet"):
         read_table(path)
+
+
+def test_names_that_come_back_may_be_values(tmp_path):
+    path = tmp_path / "t.csv"
+    for first, hint in {"1,1,0": "one before these values", "a,a,b": "in the header\\."}.items():
+        path.write_text(first + "\n1,2,3\n")
+        with pytest.raises(ColumnError, match=hint):
+            read_table(path)
+
+
+def test_a_small_packed_file_takes_little(tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"x\n1\n2\n"))
+    tracemalloc.start()
+    assert read_table(path).num_rows == 2
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
 
 
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):

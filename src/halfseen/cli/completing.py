@@ -163,11 +163,13 @@ def _complete_parts(
 
 def _writers(stack: Any, job: Any, targets: list[Path], draws: int, long: bool) -> list[Any]:
     """What each draw is written by."""
+    from halfseen.tables.io import draw_name
     from halfseen.tables.long_files import LongWriter
     from halfseen.tables.streams import PartWriter
 
     delimiter = job.delimiter_for(targets[0])
     if long:
+        draw_name(job.source.table.column_names)
         return list(stack.enter_context(LongWriter(targets[0], draws, delimiter)).draws)
     return [stack.enter_context(PartWriter(target, delimiter)) for target in targets]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -21,12 +21,12 @@ _MAKERS = {
     *(torch.logspace, torch.ones, torch.rand, torch.randint, torch.randn, torch.randperm),
     *(torch.zeros, torch.tril_indices, torch.triu_indices),
 }
-# Two rules spare the meta device, which is slow for these and whose first use of them loads a
-# second's worth of modules: a result has at most the shape that all arguments are broadcast to, or
-# is their sum.
+# The meta device is slow for these, and its first use of them loads a second's worth of modules.
+# Two rules do without: a result has at most the shape that all arguments are broadcast to, and
+# what is joined has the cells of all its parts.
 _NAMES = (
     *("__eq__", "__invert__", "__rdiv__", "__rsub__", "abs", "add", "all", "any", "clamp"),
-    *("clamp_min", "diff", "div", "eq", "exp", "expm1", "ge", "gt", "isfinite", "le", "log"),
+    *("clamp_min", "div", "eq", "exp", "expm1", "ge", "gt", "isfinite", "le", "log"),
     *("log1p", "logical_not", "lt", "mul", "ne", "neg", "sqrt", "sub", "sum", "where"),
 )
 _NOT_LARGER = {getattr(Tensor, name) for name in _NAMES}
@@ -37,9 +37,9 @@ _JOINED = {torch.cat, torch.stack}
 class Allowance(TorchFunctionMode):
     """Inside, tensors larger than a file can account for are refused before they are made.
 
-    Each call of torch is tried on the meta device first, where a tensor has a shape and no
-    memory. What has been made is added up, and so are calls: a network of a million layers takes
-    no memory, but time.
+    The size of what a call of torch would make is known before: by a rule, or by a try on the meta
+    device, where a tensor has a shape and no memory. What has been made is added up, and so are
+    calls: a network of a million layers takes no memory, but time.
 
     Parameters
     ----------
@@ -93,12 +93,12 @@ class Allowance(TorchFunctionMode):
 
 
 def _size(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
-    """Bytes of the largest tensor that a call would return; 0 where that depends on numbers."""
+    """Most bytes of a tensor that a call would return; 0 where that depends on numbers."""
     maker = func in _MAKERS
     if func in _NOT_LARGER:
         return _broadcast_bytes([*args, *kwargs.values()])
     if func in _JOINED:
-        return sum(map(_n_bytes, [*args, *kwargs.values()][0]))
+        return _joined_bytes(kwargs["tensors"] if "tensors" in kwargs else args[0])
     shapes = {key: _shape_only(value) for key, value in kwargs.items() if key != "generator"}
     if maker:
         shapes["device"] = "meta"
@@ -119,6 +119,10 @@ def _broadcast_bytes(values: Iterable[Any]) -> int:
     """Most bytes of a tensor of the shape that tensors among the values are broadcast to."""
     shapes = [value.shape[::-1] for value in values if isinstance(value, Tensor)]
     return 8 * math.prod(map(max, zip_longest(*shapes, fillvalue=1)))
+
+
+def _joined_bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(t.nelement() for t in tensors) * max(t.element_size() for t in tensors)
 
 
 def _shape_only(value: Any) -> Any:

@@ -231,8 +231,14 @@ class BaseImputer(TransformerMixin, TableEstimator):
         return [self._restored(X, encoded, drawn) for drawn in draws]
 
     def _with_holes(self, encoded: Encoded) -> np.ndarray:
-        """Values of the rows with holes, in columns that vary."""
-        return encoded.values[encoded.missing.any(1)][:, self._varying]
+        """Values of the rows with holes, in columns that vary; others are looked at, too."""
+        values = encoded.values[:, self._varying]
+        if values.size:
+            self._check_cells(values)
+        return values[encoded.missing.any(1)]
+
+    def _check_cells(self, values: np.ndarray) -> None:
+        """Refuse cells (n, p) that no row of the model could have."""
 
     def _restored(self, X: Any, encoded: Encoded, completed: np.ndarray) -> Any:
         """The table with the completed values of its rows with holes."""

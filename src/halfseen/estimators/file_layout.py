@@ -6,10 +6,12 @@ for it; docs/files.md lists the limits.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ __all__ = [
 #: Bytes of a header, of a whole file, and tensors in it: more is refused, in both directions.
 MAX_HEADER, MAX_FILE, MAX_TENSORS = 32 * 2**20, 2 * 2**30, 20_000
 # Objects and lists, and values, in a header of this size.
-MAX_NESTS, MAX_VALUES, MAX_DEPTH = 100_000, 1_000_000, 60
+MAX_NESTS, MAX_VALUES, MAX_DEPTH = 500_000, 2_500_000, 60
 MAX_NAME, MAX_AXES, MAX_AXIS = 300, 8, 2**40
 
 DTYPES = {
@@ -89,8 +91,9 @@ def parse_header(path: Path, text: bytes, *, unique: bool = False) -> dict[str, 
     if (n_tensors := text.count(b'"data_offsets"')) > MAX_TENSORS:
         raise _too_many(path, n_tensors)
     try:
-        parsed = json.loads(text, object_pairs_hook=_distinct if unique else None)
-        _check_depth([parsed])
+        with _uncollected():
+            parsed = json.loads(text, object_pairs_hook=_distinct if unique else None)
+            _check_depth([parsed])
     except (ValueError, RecursionError) as error:
         raise FileFormatError(
             f"{path} is not a halfseen model, or has a broken header ({error}). Expected a file "
@@ -99,6 +102,18 @@ def parse_header(path: Path, text: bytes, *, unique: bool = False) -> dict[str, 
     if not isinstance(parsed, dict):
         raise FileFormatError(f"{path} has a header that is no JSON object.")
     return parsed
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Parsed values hold no circles, and to look for some takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

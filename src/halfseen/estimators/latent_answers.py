@@ -67,6 +67,9 @@ class LatentAnswers(RowGenerator, BaseImputer):
         if self.observation == "bernoulli":
             check_shares(spec, values)
 
+    def _check_cells(self, values: np.ndarray) -> None:
+        self._check_values(self.units_.spec, values)
+
     def _rows(self, values: np.ndarray) -> Rows:
         self._check_values(self.units_.spec, values)
         return Rows.from_values(self.units_.to_model(values), self.device)

@@ -268,7 +268,8 @@ def _header(text: str, delimiter: str, place: str) -> list[str]:
     if repeated:
         raise ColumnError(
             f"{place} has more than one column named {', '.join(map(repr, repeated))}. "
-            "Expected distinct names: rename them in the header."
+            "Expected distinct names: rename them in the header"
+            + (", or put one before these values." if _looks_like_cells(header) else ".")
         )
     if _looks_like_cells(header):
         warnings.warn(
@@ -283,13 +284,14 @@ def _header(text: str, delimiter: str, place: str) -> list[str]:
 def _looks_like_cells(header: list[str]) -> bool:
     """Whether names look like the first row of a file that has no names.
 
-    No column is called 5.1; whole numbers in rising order may be years.
+    Few columns are called 5.1; rising numbers may be years, doses or wavelengths.
     """
-    numbers = [name for name in map(str.strip, header) if _NUMBER.fullmatch(name)]
-    if any("." in number for number in numbers):
-        return True
-    rising = numbers == sorted(numbers, key=float)
-    return len(numbers) == len(header) and not rising
+    names = [name for name in map(str.strip, header) if name not in NA_VALUES]
+    numbers = [float(name) for name in names if _NUMBER.fullmatch(name)]
+    rising = sorted(set(numbers))
+    if any(_NUMBER.fullmatch(name) and "." in name for name in names):
+        return len(numbers) < 3 or numbers != rising
+    return bool(numbers) and len(numbers) == len(names) and numbers not in (rising, rising[::-1])
 
 
 def _read(text: str, parse: Any, convert: Any, place: str, header: list[str]) -> pa.Table:

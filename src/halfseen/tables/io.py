@@ -162,7 +162,7 @@ def count_draws(table: pa.Table, number: int) -> pa.Table:
     pyarrow.Table
     """
     counts = pa.array(np.full(table.num_rows, number, np.int64))
-    return table.add_column(0, _draw_name(table.column_names), counts)
+    return table.add_column(0, draw_name(table.column_names), counts)
 
 
 def _read(
@@ -220,11 +220,13 @@ def _unzipped(data: bytes, path: Path) -> bytes:
     try:
         # Bounded: a few megabytes may unpack to more than any memory.
         with gzip.open(io.BytesIO(data)) as file:
-            text = file.read(MOST_TEXT + 1)
+            text = bytearray()
+            while len(text) <= MOST_TEXT and (piece := file.read(2**20)):
+                text += piece
     except (OSError, EOFError, zlib.error) as error:
         raise damaged_gzip(path, error) from error
     _check_size(path, len(text))
-    return text
+    return bytes(text)
 
 
 def _check_size(path: Path, n_bytes: int) -> None:
@@ -285,7 +287,14 @@ def _write_zipped(table: pa.Table, sink: IO[bytes], delimiter: str) -> None:
         write_csv(table, zipped, delimiter)  # type: ignore[arg-type]
 
 
-def _draw_name(names: Sequence[Any]) -> str:
+def draw_name(names: Sequence[Any]) -> str:
+    """Name of the column that counts draws, beside these.
+
+    Raises
+    ------
+    ColumnError
+        When both names are taken.
+    """
     for name in ("draw", ".draw"):
         if name not in names:
             return name
@@ -303,7 +312,7 @@ def _long_pandas(tables: Sequence[Any]) -> Any:
 
     joined = pd.concat(tables)
     draw = np.repeat(np.arange(1, len(tables) + 1), [len(table) for table in tables])
-    joined.insert(0, _draw_name(joined.columns), draw)
+    joined.insert(0, draw_name(joined.columns), draw)
     return joined
 
 
@@ -312,4 +321,4 @@ def _long_polars(tables: Sequence[Any]) -> Any:
 
     draw = np.repeat(np.arange(1, len(tables) + 1), [len(table) for table in tables])
     joined = pl.concat(tables, how="vertical_relaxed")
-    return joined.insert_column(0, pl.Series(_draw_name(joined.columns), draw))
+    return joined.insert_column(0, pl.Series(draw_name(joined.columns), draw))

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from halfseen.tables.io import count_draws, file_suffix
-from halfseen.tables.streams import PartWriter, source_parts
+from halfseen.tables.streams import ARROW, PartWriter, source_parts
 
 __all__ = ["LongWriter"]
 
@@ -49,17 +49,19 @@ class LongWriter(AbstractContextManager["LongWriter"]):
         self.path, self.n_draws, self.delimiter = path, n_draws, delimiter
 
     def __enter__(self) -> Self:
-        self.stack = ExitStack()
         # Arrow files keep every type, Parquet the categories of parts.
         suffix = file_suffix(self.path)
-        suffix = suffix if suffix in (".feather", ".arrow") else ".parquet"
+        suffix = suffix if suffix in ARROW else ".parquet"
         folder = TemporaryDirectory(
             prefix=f".{self.path.name[:100]}.", suffix=".tmp", dir=self.path.resolve().parent
         )
-        place = Path(self.stack.enter_context(folder))
-        self.files = [place / f"{number}{suffix}" for number in range(self.n_draws)]
-        self.open = self.stack.enter_context(ExitStack())
-        self.draws = [self.open.enter_context(PartWriter(file)) for file in self.files]
+        with ExitStack() as stack:
+            place = Path(stack.enter_context(folder))
+            self.files = [place / f"{number}{suffix}" for number in range(self.n_draws)]
+            self.open = stack.enter_context(ExitStack())
+            self.draws = [self.open.enter_context(PartWriter(file)) for file in self.files]
+            # Nothing is left where opening fails, such as for want of handles.
+            self.stack = stack.pop_all()
         return self
 
     def __exit__(

@@ -27,6 +27,7 @@ __all__ = ["PartWriter", "is_large", "source_parts"]
 MOST_CELLS, PART_CELLS, PART_BYTES = 2**23, 2**20, 2**23
 # Bytes that a cell takes at least: as text, and in a file that is compressed.
 TEXT_BYTES, PACKED_BYTES = 3, 1
+ARROW = (".feather", ".arrow")
 # Units of time, the coarsest first.
 UNITS = ("day", "s", "ms", "us", "ns")
 # Types that pyarrow gives to cells of text, where two parts differ.
@@ -61,12 +62,27 @@ def is_large(path: Path, targets: Sequence[Path] = ()) -> bool:
         except (pa.ArrowException, OSError):
             # Whoever reads it says what is wrong.
             return False
-        arrow = any(file_suffix(target) in (".feather", ".arrow") for target in targets)
-        if arrow and any(pa.types.is_dictionary(kind) for kind in schema.types):
+        if _keeps_categories(schema, targets):
             return False
         return bool(facts.num_rows * facts.num_columns > most)
-    packed = suffix.endswith((".gz", ".feather", ".arrow"))
-    return size > most * (PACKED_BYTES if packed else TEXT_BYTES)
+    if suffix in ARROW:
+        return size > most * PACKED_BYTES and not _keeps_categories(_schema(path, suffix), targets)
+    if suffix.endswith(".gz"):
+        return size > most * PACKED_BYTES or _unpacked_size(path) > most * TEXT_BYTES
+    return size > most * TEXT_BYTES
+
+
+def _keeps_categories(schema: pa.Schema, targets: Sequence[Path]) -> bool:
+    """Whether categories are to go into an Arrow file, which has one list of them for all rows."""
+    arrow = any(file_suffix(target) in ARROW for target in targets)
+    return arrow and any(pa.types.is_dictionary(kind) for kind in schema.types)
+
+
+def _unpacked_size(path: Path) -> int:
+    """What a gzip file says at its end of the size of its text, up to multiples of 4 GiB."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4))
+        return int.from_bytes(file.read(4), "little")
 
 
 def source_parts(path: Path) -> Iterator[Source]:

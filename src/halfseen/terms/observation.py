@@ -235,7 +235,9 @@ class OrderedHead(Head):
         # Padded thresholds are far above: the padded levels get no mass.
         self.register_buffer("padding", torch.where(real[:, 1:], 0.0, 60.0))
         start = torch.linspace(-2, 2, widest - 1) if widest > 2 else torch.zeros(widest - 1)
-        gaps = torch.cat([start[:1], torch.log(torch.expm1(start.diff().clamp_min(0.05)))])
+        gaps = torch.cat(
+            [start[:1], torch.log(torch.expm1((start[1:] - start[:-1]).clamp_min(0.05)))]
+        )
         self.gaps = nn.Parameter(gaps.expand(n_members, 1, 1, len(widths), -1).clone())
         self.n_raw = len(widths)
 
