@@ -11,7 +11,14 @@ from torch import nn
 from halfseen.errors import FileFormatError, SettingError, TrainingWarning
 from halfseen.testing.killed import Killed, killed_after
 from halfseen.training import checkpoint as module
-from halfseen.training.checkpoint import Checkpoint, Kept, keeping, next_stage, stage_files
+from halfseen.training.checkpoint import (
+    Checkpoint,
+    Kept,
+    keeping,
+    next_stage,
+    remove_checkpoint,
+    stage_files,
+)
 from halfseen.training.deck import Deck
 from halfseen.training.loop import Phase, TrainConfig, train
 from halfseen.training.resuming import GlobalRandomness
@@ -168,3 +175,20 @@ def test_outcomes_wait_until_they_are_due(tmp_path):
     assert kept.done
     assert kept.tensors["x"].tolist() == [0.0, 0.0]
     assert next_stage().load() is None
+
+
+def test_halves_of_files_are_removed(tmp_path):
+    """A fit that was killed while it wrote leaves them."""
+    names = [".fingerprint.48590fe6c79c.tmp", ".stage-000.safetensors.48590fe6c79c.tmp"]
+    for end in ("a fit that kept something", "its removal"):
+        folder = tmp_path / "c"
+        checkpoint = Checkpoint(folder, "mine", 0)
+        for name in names:
+            (folder / name).write_bytes(b"half")
+        if end == "its removal":
+            remove_checkpoint(folder)
+            assert not folder.exists()
+        else:
+            checkpoint.next_stage().keep(Kept({"x": torch.zeros(1)}, {}, True))
+            checkpoint.finish()
+            assert not list(folder.glob(".*"))

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 FORMAT = 1
-STAGES, LEFT_OVER = "stage-*.safetensors", ".stage-*.tmp"
-OWNER, COMPLETE = "fingerprint", "complete"
+STAGES, OWNER, COMPLETE = "stage-*.safetensors", "fingerprint", "complete"
+LEFT_OVER = (".stage-*.tmp", f".{OWNER}.*.tmp")
 
 
 @dataclass(frozen=True)
@@ -242,8 +242,9 @@ def remove_checkpoint(folder: Path) -> None:
 
 def _remove_left_over(folder: Path) -> None:
     """Halves of files, by fits that were killed while they wrote."""
-    for path in folder.glob(LEFT_OVER):
-        path.unlink(missing_ok=True)
+    for pattern in LEFT_OVER:
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)
 
 
 _current: ContextVar[Checkpoint | None] = ContextVar("checkpoint", default=None)
