@@ -202,10 +202,10 @@ class Job:
     def cells(self, table: pa.Table, path: Path, missing: np.ndarray) -> pa.Table:
         """The full table as it goes to a file: in one of text, seen cells keep their text."""
         from halfseen.tables import completed_text
+        from halfseen.tables.io import is_text
 
         full, text = self.full(table), self.source.text
-        as_text = split_suffix(path)[1].lower().startswith((".csv", ".tsv"))
-        return completed_text(full, text, missing) if as_text and text is not None else full
+        return full if text is None or not is_text(path) else completed_text(full, text, missing)
 
     def full(self, table: pa.Table) -> pa.Table:
         """The table with the ignored columns back in their places."""

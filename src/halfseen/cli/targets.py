@@ -154,6 +154,8 @@ def predictions(
     """
     import pyarrow as pa
 
+    from halfseen.tables.io import is_text
+
     table, names = job.source.table, list(estimator.codec_.spec.names)
     absent = [name for name in names if name not in table.column_names]
     if absent:
@@ -166,8 +168,7 @@ def predictions(
     if both:
         raise ColumnError(f"{job.path} has a column {both[0]!r}, as OUT will have. Rename it.")
     same = split_suffix(output)[1].lower() == split_suffix(job.path)[1].lower()
-    written = split_suffix(output)[1].lower().startswith((".csv", ".tsv"))
-    front = table if job.source.text is None or not written else job.source.text
+    front = table if job.source.text is None or not is_text(output) else job.source.text
     columns = {name: front.column(name) for name in carried}
     columns |= {name: pa.array(values) for name, values in answers.items()}
     return pa.table(columns), job.source.delimiter if same else None

@@ -101,7 +101,7 @@ def write_table(
     suffix = file_suffix(path)
     if (text is None) != (missing is None):
         raise SettingError("Got only one of text and missing. Expected both or none.")
-    as_text = suffix.startswith((".csv", ".tsv"))
+    as_text = is_text(path)
     arrow = _to_arrow(table, keep_index=not as_text)
     if as_text and text is not None and missing is not None:
         arrow = completed_text(arrow, text, np.asarray(missing, dtype=bool))
@@ -179,7 +179,7 @@ def _read(
     data = path.read_bytes()
     if not data:
         raise FileFormatError(f"{path} is empty. Expected a table with at least one row.")
-    if suffix.startswith((".csv", ".tsv")):
+    if is_text(path):
         data = _unzipped(data, path) if suffix.endswith(".gz") else data
         delimiter = delimiter or ("\t" if suffix.startswith(".tsv") else None)
         return parse_csv(data, str(path), encoding, delimiter, na_values, keep_text)
@@ -244,6 +244,11 @@ def damaged_gzip(path: Path, error: Exception) -> FileFormatError:
         f"{path} is not a gzip file, or a damaged one ({error}). Expected what its name says: "
         "pack it again. Rename it if it is plain text."
     )
+
+
+def is_text(path: Path) -> bool:
+    """Whether a name tells that a table is text: CSV or TSV, packed or not."""
+    return file_suffix(path).startswith((".csv", ".tsv"))
 
 
 def file_suffix(path: Path) -> str:

@@ -18,7 +18,7 @@ from halfseen.core.memory import floats_at_once
 from halfseen.core.writing import replacing
 from halfseen.errors import ColumnError
 from halfseen.tables.csvtext import NA_VALUES, Source, parse_csv, write_csv
-from halfseen.tables.io import damaged, file_suffix, read_source
+from halfseen.tables.io import damaged, file_suffix, is_text, read_source
 from halfseen.tables.text_blocks import text_blocks
 
 __all__ = ["PartWriter", "is_large", "source_parts"]
@@ -104,7 +104,7 @@ def source_parts(path: Path) -> Iterator[Source]:
         When the file is not what its name says.
     """
     suffix = file_suffix(path)
-    if suffix.startswith((".csv", ".tsv")):
+    if is_text(path):
         yield from _csv_parts(path, "\t" if suffix.startswith(".tsv") else None)
         return
     schema = _schema(path, suffix)
@@ -143,7 +143,7 @@ class PartWriter(AbstractContextManager["PartWriter"]):
     @property
     def as_text(self) -> bool:
         """Whether cells are written as text."""
-        return self.suffix.startswith((".csv", ".tsv"))
+        return is_text(self.path)
 
     def __enter__(self) -> Self:
         self.stack = ExitStack()
