@@ -10,6 +10,7 @@ from torch import nn
 
 from halfseen import MIWAEImputer, load
 from halfseen.errors import SettingError
+from halfseen.methods.copula import GaussianCopulaImputer
 from halfseen.methods.dmfa import DMFAImputer
 from halfseen.methods.expected import ExpectedClassifier, ExpectedRegressor, expected_layer
 from halfseen.methods.filled import FilledClassifier
@@ -230,3 +231,21 @@ def test_densities_without_a_layer_say_why(X):
     bent = small_estimator(GMMImputer, kinds={"a": "positive"}).fit(skewed)
     with pytest.raises(SettingError, match="bent scale"):
         expected_layer(bent, 4)
+
+
+@pytest.mark.parametrize("given", ["gmm", None, MIWAEImputer()])
+def test_layers_from_what_is_no_density_are_refused(given):
+    with pytest.raises(SettingError, match="no law of cells in closed form"):
+        expected_layer(given, 4)
+
+
+def test_layers_of_ranks_are_refused(X):
+    """Their law is of normal scores: rows in the units of the table would be read as such."""
+    with pytest.raises(SettingError, match=r"GaussianCopulaImputer.*no law of cells"):
+        expected_layer(GaussianCopulaImputer(max_iter=5, random_state=0).fit(X), 4)
+
+
+@pytest.mark.parametrize("n_units", [0, -1, 2.5, "4"])
+def test_widths_of_layers_are_whole_numbers(X, n_units):
+    with pytest.raises(SettingError, match="Got n_units="):
+        expected_layer(small_estimator(GMMDensity).fit(X), n_units)

@@ -316,7 +316,9 @@ def test_a_trained_density_has_the_gradient_of_finite_differences():
 
 
 def test_wrong_shapes_are_named():
-    with pytest.raises(SettingError, match=f"Expected {F}"):
-        ExpectedReLU(mixture(), H)(torch.zeros(2, F + 1))
+    for shape in [(2, F + 1), (F,), (), (0, F + 1)]:
+        with pytest.raises(SettingError, match=rf"Expected \(B, {F}\)"):
+            ExpectedReLU(mixture(), H)(torch.zeros(shape))
+    assert ExpectedReLU(mixture(), H)(torch.zeros(0, F)).shape == (0, H)
     with pytest.raises(SettingError, match="Got scale of shape"):
         ExpectedReLU(mixture(), H, scale=torch.ones(2))

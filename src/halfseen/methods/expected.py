@@ -227,8 +227,8 @@ def expected_layer(
     Raises
     ------
     SettingError
-        When the density is no mixture for all rows, bends a column, or has categories or columns
-        of one value.
+        When the density is no mixture for all rows or one of ranks, bends a column, or has
+        categories or columns of one value.
 
     Examples
     --------
@@ -240,6 +240,11 @@ def expected_layer(
     >>> network(torch.tensor(X[:3], dtype=torch.float32)).shape
     torch.Size([3, 2])
     """
+    if not isinstance(density, ConditionalImputer) or not density._of_cells:
+        raise SettingError(
+            f"Got {density!r}, which has no law of cells in closed form. Expected a fitted one of "
+            "GMMDensity, MFADensity or their imputers."
+        )
     check_is_fitted(density, "codec_")
     mixture = getattr(density, "model_", None)
     if not isinstance(mixture, FactorMixture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -63,6 +64,8 @@ class ExpectedReLU(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not isinstance(n_units, (int, np.integer)) or n_units < 1:
+            raise SettingError(f"Got n_units={n_units!r}. Expected a positive whole number.")
         law, n_in = mixture.law, mixture.law.mean.shape[-1]
         numbers = {
             "log_weights": mixture.log_weights,
@@ -93,12 +96,13 @@ class ExpectedReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
-        x, n_in = x.flatten(1), len(self.shift)
-        if x.shape[1] != n_in:
+        n_in = len(self.shift)
+        if x.ndim < 2 or x.shape[1:].numel() != n_in:
             raise SettingError(
-                f"{type(self).__name__} got rows of {x.shape[1]} cells. Expected {n_in}."
+                f"{type(self).__name__} got rows of shape {tuple(x.shape)}. Expected (B, {n_in}), "
+                "or images with as many cells; a single row is (1, ...)."
             )
-        return self.units(self.law(x))[0, 0]
+        return self.units(self.law(x.reshape(len(x), n_in)))[0, 0]
 
 
 def _vector(name: str, given: Tensor | None, size: int, blank: float) -> Tensor:
