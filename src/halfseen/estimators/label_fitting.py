@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -30,6 +30,9 @@ __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlo
 
 # Rows that the monitor looks at, and floats of its widest layer.
 MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
+# Samples of one look, and most of those behind the choice of a temperature: an average over few
+# samples is sharper than one over many, and wants another temperature.
+LOOK_SAMPLES, CALIBRATION_SAMPLES = 50, 200
 # Fewest labelled rows of which some are held out.
 ENOUGH = 60
 TEMPERATURES = [0.5 * 1.06**i for i in range(32)]
@@ -43,7 +46,7 @@ class Outlook(NamedTuple):
     Parameters
     ----------
     log_weights : Tensor of shape (M, K, B)
-        Normalised over K.
+        Not normalised.
     raw : Tensor of shape (M, K, B, n_raw)
         Outputs of the head.
     """
@@ -52,8 +55,14 @@ class Outlook(NamedTuple):
     raw: Tensor
 
     def log_label(self, law: LabelLaw, y: Tensor) -> Tensor:
-        """Log p(y | x_obs) = log sum_k w_k p(y | x_obs, x_mis,k), shape (M, B)."""
-        return torch.logsumexp(self.log_weights + law.log_prob(self.raw, y), 1)
+        """Log p(y | x_obs) = log sum_k w_k p(y | x_obs, x_mis,k) / sum_k w_k, shape (M, B)."""
+        joint = torch.logsumexp(self.log_weights + law.log_prob(self.raw, y), 1)
+        return joint - torch.logsumexp(self.log_weights, 1)
+
+    @classmethod
+    def join(cls, looks: Sequence[Outlook], axis: int) -> Outlook:
+        """Looks beside each other: samples along axis 1, rows along axis 2."""
+        return cls(*(torch.cat(column, axis) for column in zip(*looks, strict=True)))
 
 
 @torch.no_grad()
@@ -64,7 +73,7 @@ def look(model: LatentModel, batch: Batch, noise: Noise) -> Outlook:
     blind = replace(batch, y=None, labelled=None)
     weighted = model(blind, noise)
     raw = term.raw(weighted.completion.features, blind)
-    return Outlook(torch.log_softmax(weighted.log_w, 1), raw)
+    return Outlook(weighted.log_w, raw)
 
 
 class Objective(ABC):
@@ -81,6 +90,11 @@ class Objective(ABC):
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """What is said of rows whose labels are held out."""
 
+    @property
+    def n_looks(self) -> int:
+        """How many looks together are as good as an answer, for the choice of a temperature."""
+        return 1
+
     def floats_per_row(self) -> int:
         """Size of the widest layer for one row of the monitor."""
         return 1024
@@ -94,8 +108,8 @@ class LatentObjective(Objective):
     ----------
     module : LatentModel
         With a term "label".
-    n_members, n_importance : int
-        M and K.
+    n_members, n_importance, n_importance_predict : int
+        M, K in training and K of answers.
     everyone : Tensor of shape (n, p)
         Masks of all rows, for ``hide``.
     hide : HideCells
@@ -111,6 +125,7 @@ class LatentObjective(Objective):
     module: LatentModel
     n_members: int
     n_importance: int
+    n_importance_predict: int
     everyone: Tensor
     hide: HideCells
     log_prior: Callable[[LatentModel], Tensor]
@@ -134,13 +149,23 @@ class LatentObjective(Objective):
 
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """See :class:`Objective`."""
-        noise = Noise(generator, (self.n_members, max(50, self.n_importance), 1))
-        return look(self.module, batch, noise)
+        return look(self.module, batch, Noise(generator, (self.n_members, self._n_samples, 1)))
+
+    @property
+    def _n_samples(self) -> int:
+        """Of one look."""
+        return max(LOOK_SAMPLES, self.n_importance)
+
+    @property
+    def n_looks(self) -> int:
+        """See :class:`Objective`."""
+        samples = min(self.n_importance_predict, CALIBRATION_SAMPLES)
+        return max(1, round(samples / self._n_samples))
 
     def floats_per_row(self) -> int:
         """See :class:`Objective`."""
         spec = self.module.observation.expand.spec
-        return self.n_members * max(50, self.n_importance) * max(2 * spec.n_features, 128)
+        return self.n_members * self._n_samples * max(2 * spec.n_features, 128)
 
 
 @dataclass
@@ -249,14 +274,17 @@ class LabelFit:
         width = self.objective.floats_per_row()
         return in_parts(losses_of, len(index), width, self.generator, self.objective.module)
 
-    def _look(self) -> Outlook:
+    def _look(self, n_looks: int = 1) -> Outlook:
         assert self.held is not None
         self.objective.module.eval()
         generator = new_generator(self.seed, 6, self.held.x.device)
         size = max(1, floats_at_once() // self.objective.floats_per_row())
-        parts = [self.rows.take(some) for some in self.held_at.split(size)]
-        looks = [self.objective.look(part, generator) for part in parts]
-        return Outlook(*(torch.cat(column, 2) for column in zip(*looks, strict=True)))
+        parts = []
+        for some in self.held_at.split(size):
+            part = self.rows.take(some)
+            looks = [self.objective.look(part, generator) for _ in range(n_looks)]
+            parts.append(Outlook.join(looks, 1))
+        return Outlook.join(parts, 2)
 
     def _log_label(self, outlook: Outlook) -> Tensor:
         """Log p(y | x_obs) of held-out rows, (M, B)."""
@@ -278,7 +306,8 @@ class LabelFit:
     def _calibrate(self) -> None:
         """Choose the temperature that is most probable given held-out labels."""
         assert self.held is not None
-        temperature, outlook = self.objective.law.temperature, self._look()
+        temperature = self.objective.law.temperature
+        outlook = self._look(self.objective.n_looks)
         scores = []
         for candidate in TEMPERATURES:
             temperature.fill_(candidate)

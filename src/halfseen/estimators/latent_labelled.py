@@ -132,6 +132,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
             self.model_,
             self.n_members_,
             self.n_importance,
+            self.n_importance_predict,
             rows.s,
             hide if joint else HideCells(0.0, 0.0),
             source._log_prior if joint else _no_prior,
