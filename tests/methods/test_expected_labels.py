@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import norm
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from torch import nn
@@ -15,7 +17,7 @@ from halfseen.methods.dmfa import DMFAImputer
 from halfseen.methods.expected import ExpectedClassifier, ExpectedRegressor, expected_layer
 from halfseen.methods.filled import FilledClassifier
 from halfseen.methods.gmm import GaussianImputer, GMMDensity, GMMImputer
-from halfseen.methods.mfa import MFAImputer
+from halfseen.methods.mfa import MFADensity, MFAImputer
 from halfseen.nn.heads import PiecewiseLinear
 from halfseen.testing import small_estimator
 from halfseen.testing.tables import same_bits, some_frame, some_labels, some_table
@@ -211,6 +213,48 @@ def test_a_layer_from_a_density(X):
     assert layer(torch.as_tensor(X, dtype=torch.float32)).shape == (len(X), 6)
     assert not layer.mean.requires_grad
     assert expected_layer(density, 6, trainable=True).mean.requires_grad
+
+
+def relu_means(law, layer):
+    """Expected ReLUs (n, H) under ``conditional``: means of them by hand, and those of draws."""
+    weight = layer.units.linear.weight[0].detach().double().numpy()
+    bias = layer.units.linear.bias[0, 0].detach().double().numpy()
+    shift, scale = layer.shift.double().numpy(), layer.scale.double().numpy()
+    slope, hole = weight / scale[:, None], law.missing[:, None]
+    part = law.mixture.law
+    center = np.where(hole, part.mean, law.x[:, None])
+    mean = ((center - shift) / scale) @ weight + bias
+    factor = np.where(hole[..., None], part.factor, 0.0)
+    noise = np.where(hole, part.variance, 0.0)
+    variance = np.square(np.einsum("ncfl,fh->nclh", factor, slope)).sum(2) + noise @ slope**2
+    sd = np.sqrt(variance)
+    t = np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
+    smooth = mean * norm.cdf(t) + sd * norm.pdf(t)
+    closed = (law.weights[..., None] * np.where(sd > 0, smooth, np.maximum(mean, 0))).sum(1)
+    drawn = np.maximum(((law.sample(2000, random_state=0) - shift) / scale) @ weight + bias, 0)
+    return closed, drawn
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        GMMImputer(n_components=2, n_starts=1, skewed=False, random_state=0),
+        MFAImputer(n_components=3, rank=1, n_starts=1, skewed=False, random_state=0),
+        MFADensity(n_components=3, rank=2, n_starts=1, released=True, random_state=0),
+    ],
+)
+def test_the_law_of_a_layer_is_that_of_conditional(X, imputer, trainable):
+    X, imputer = X[:30], clone(imputer).fit(X)
+    if not imputer.released:
+        imputer.temperature_ = 1.8
+    layer = expected_layer(imputer, 5, trainable=trainable)
+    found = layer(torch.as_tensor(X, dtype=torch.float32)).detach().numpy()
+    closed, drawn = relu_means(imputer.conditional(X), layer)
+    np.testing.assert_allclose(found, closed, atol=2e-5)
+    error = drawn.std(0) / np.sqrt(len(drawn))
+    # A unit that hardly ever fires may not fire in any draw.
+    assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
 
 
 def test_a_layer_for_pictures():

@@ -93,7 +93,11 @@ class MixtureImputer(ConditionalImputer):
     #: Components of a mixture over images, where they are left open.
     image_components: ClassVar[int] = 50
 
+    #: Whether laws are those of the public baseline, in methods that have the setting.
+    released: bool = False
+
     model_: FactorMixture
+    temperature_: float
     shape_: Shape
 
     def __init_subclass__(cls, **keywords: Any) -> None:

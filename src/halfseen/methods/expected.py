@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from halfseen.core.factor_mixture import FactorMixture
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.expected_labelled import ExpectedLabelEstimator
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
+from halfseen.estimators.mixture_imputer import MixtureImputer
 from halfseen.estimators.signature import adds_to
 from halfseen.methods import find_generator
 from halfseen.nn.expected_layer import ExpectedReLU
@@ -222,7 +222,8 @@ def expected_layer(
     Returns
     -------
     ExpectedReLU
-        Takes rows in the units of the table, as float tensors with NaN where missing.
+        Takes rows in the units of the table, as float tensors with NaN where missing. Their law
+        is that of ``density.conditional``.
 
     Raises
     ------
@@ -246,8 +247,7 @@ def expected_layer(
             "GMMDensity, MFADensity or their imputers."
         )
     check_is_fitted(density, "codec_")
-    mixture = getattr(density, "model_", None)
-    if not isinstance(mixture, FactorMixture):
+    if not isinstance(density, MixtureImputer):
         raise SettingError(
             f"Got a {type(density).__name__}, which has no mixture of Gaussians for all rows. "
             "Expected a fitted one of GMMDensity, MFADensity or their imputers."
@@ -262,4 +262,13 @@ def expected_layer(
             "use ExpectedClassifier, which takes all of them."
         )
     shift, scale = (torch.as_tensor(v) for v in (density.units_.shift, density.units_.scale))
-    return ExpectedReLU(mixture, n_units, shift=shift, scale=scale, trainable=trainable, seed=seed)
+    return ExpectedReLU(
+        density.model_,
+        n_units,
+        shift=shift,
+        scale=scale,
+        temperature=density.temperature_,
+        released=density.released,
+        trainable=trainable,
+        seed=seed,
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from halfseen.core.factor_mixture import FactorMixture
+from halfseen.core.factor_mixture import FactorMixture, LowRankMixture
 from halfseen.core.hole_law import HoleLaw
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
+from halfseen.core.released_mixture import released_conditional, released_posterior
 from halfseen.errors import SettingError
 from halfseen.nn.expected import ExpectedUnits
 
@@ -32,6 +35,10 @@ class ExpectedReLU(nn.Module):
         Units H.
     shift, scale : Tensor of shape (F,), optional
         Rows are standardised as (x - shift) / scale; by default they are already.
+    temperature : float, default=1
+        What the spread of every conditional law is multiplied by.
+    released : bool, default=False
+        Whether laws are those of :mod:`halfseen.core.released_mixture`; they have no temperature.
     trainable : bool, default=False
         Whether the density learns from the loss of the network, too, as in the paper.
     seed : int, default=0
@@ -60,6 +67,8 @@ class ExpectedReLU(nn.Module):
         *,
         shift: Tensor | None = None,
         scale: Tensor | None = None,
+        temperature: float = 1.0,
+        released: bool = False,
         trainable: bool = False,
         seed: int = 0,
     ) -> None:
@@ -76,6 +85,7 @@ class ExpectedReLU(nn.Module):
         for name, number in numbers.items():
             free = nn.Parameter(number.detach().clone().float(), requires_grad=trainable)
             self.register_parameter(name, free)
+        self.temperature, self.released = temperature, released
         self.register_buffer("shift", _vector("shift", shift, n_in, 0.0))
         self.register_buffer("scale", _vector("scale", scale, n_in, 1.0))
         self.units = ExpectedUnits(1, n_in, n_units, new_generator(seed, 0)).to(torch.float32)
@@ -91,8 +101,17 @@ class ExpectedReLU(nn.Module):
         """The law of standardised rows, from rows (B, F) with NaN where missing."""
         seen = ~torch.isnan(x)
         z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
-        z, s, mixture = z.double(), seen.double(), self.mixture()
-        return HoleLaw.of(mixture.conditional(mixture.posterior(z, s)), z, s).to(x.dtype)
+        z, s = z.double(), seen.double()
+        return HoleLaw.of(self.conditional(z, s), z, s).to(x.dtype)
+
+    def conditional(self, z: Tensor, s: Tensor) -> LowRankMixture:
+        """The law of all cells given the seen ones, of standardised rows (B, F) and masks."""
+        mixture = self.mixture()
+        posterior = mixture.posterior(z, s)
+        if self.released:
+            return released_conditional(mixture, released_posterior(mixture, posterior))
+        given = mixture.conditional(posterior)
+        return replace(given, law=given.law.widened(self.temperature**2))
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
