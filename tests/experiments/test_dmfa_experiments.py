@@ -9,6 +9,7 @@ from halfseen.core.factor_mixture import LowRankMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.datasets.images import Images
 from halfseen.estimators.conditional import Conditional
+from halfseen.estimators.conditional_cells import Cell, CellReader
 from halfseen.experiments import all_experiments, dmfa, dmfa_task
 from halfseen.experiments.dmfa_task import SHORT, PatchTask, make_patches, patch_scores
 from halfseen.experiments.runner import run_cells
@@ -73,10 +74,9 @@ def test_scores_are_those_of_the_law():
         mixture = LowRankMixture(torch.zeros(len(part), 1).double(), law)
         seen = ~x.isnan()
         names = tuple(map(str, range(36)))
-        cells = torch.where(seen, x, 0.0)
-        return Conditional(
-            mixture, cells, seen.double(), names, (1, 6, 6), lambda t: t.reshape(len(t), -1)
-        )
+        own = tuple(Cell(name, j) for j, name in enumerate(names))
+        reader = CellReader(own, names, (1, 6, 6), False, lambda t: t.reshape(len(t), -1))
+        return Conditional(mixture, torch.where(seen, x, 0.0), seen.double(), reader)
 
     scores = patch_scores(task, says)
     for mark, pictures in {"": holed, "_smaller": smaller, "_larger": larger}.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from halfseen.core.noise import seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
 from halfseen.estimators.base import positive_draws
+from halfseen.estimators.conditional_cells import CellReader
 from halfseen.objectives.conditional import Steps, log_mass
 
 __all__ = ["Conditional"]
@@ -41,12 +42,8 @@ class Conditional:
         (n, C, F, l). What it says of seen cells means nothing.
     x, s : Tensor of shape (n, F)
         Seen cells, 0 elsewhere, and the mask, 1 = seen.
-    names : tuple of str
-        Of the F cells: columns, or "column=level".
-    shape : tuple of int or None
-        Of a row that is an image: (c, h, w).
-    read : callable
-        From a table to its cells (n, F), NaN where unknown.
+    reader : CellReader
+        Which cells these are, and how they are read.
 
     Examples
     --------
@@ -67,9 +64,17 @@ class Conditional:
     mixture: LowRankMixture
     x: Tensor
     s: Tensor
-    names: tuple[str, ...]
-    shape: tuple[int, ...] | None
-    read: Callable[[Any], np.ndarray]
+    reader: CellReader
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the F cells: columns, or "column=level"."""
+        return self.reader.names
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of a row that is an image: (c, h, w)."""
+        return self.reader.shape
 
     def __len__(self) -> int:
         return len(self.x)
@@ -147,7 +152,7 @@ class Conditional:
 
     # ---- density ------------------------------------------------------------------------
 
-    def log_prob(self, x_true: Any) -> np.ndarray:
+    def log_prob(self, x_true: Any, cells: bool | None = None) -> np.ndarray:
         """Log-density of the missing cells of each row.
 
         Parameters
@@ -155,16 +160,26 @@ class Conditional:
         x_true : table or array like that of the call
             What the cells are. Those of seen cells are not looked at; where it is NaN the cell is
             integrated out. An array of the cells themselves will do, such as ``sample`` draws.
+        cells : bool, optional
+            Whether an array holds cells, in the order of ``names``, or columns of the table.
+            By default its number of columns tells; an array that could be either is refused
+            where that makes a difference: in tables with categories, or with columns that never
+            vary, that have as many cells as columns.
 
         Returns
         -------
         array of shape (n,)
             In nats, for the units of the table; 0 where nothing is missing.
         """
-        return self.mixture.log_prob(*self._scored(x_true)).numpy()
+        return self.mixture.log_prob(*self._scored(x_true, cells)).numpy()
 
     def dequantized_log_prob(
-        self, x_true: Any, width: float, n_draws: int = 10, random_state: Any = 0
+        self,
+        x_true: Any,
+        width: float,
+        n_draws: int = 10,
+        random_state: Any = 0,
+        cells: bool | None = None,
     ) -> np.ndarray:
         """Bound on the log-probability of cells that were rounded to steps of ``width``.
 
@@ -182,13 +197,15 @@ class Conditional:
             Of the noise.
         random_state : int, default=0
             Seed of the noise.
+        cells : bool, optional
+            As in :meth:`log_prob`.
 
         Returns
         -------
         array of shape (n,)
             In nats, at most about 0.
         """
-        (x, s), noise = self._scored(x_true), self._noise(random_state)
+        (x, s), noise = self._scored(x_true, cells), self._noise(random_state)
         width = _steps(width, None).width
         total = torch.zeros(len(x), dtype=x.dtype)
         for _ in range(positive_draws(n_draws)):
@@ -203,6 +220,7 @@ class Conditional:
         limits: tuple[float, float] | None = None,
         n_draws: int = 50,
         random_state: Any = 0,
+        cells: bool | None = None,
     ) -> np.ndarray:
         """Log-probability that cells round to what they are, in steps of ``width``.
 
@@ -224,13 +242,15 @@ class Conditional:
             Of the factors.
         random_state : int, default=0
             Seed of the draws.
+        cells : bool, optional
+            As in :meth:`log_prob`.
 
         Returns
         -------
         array of shape (n,)
             In nats; at most 0, but for the error of the mean.
         """
-        (x, s), noise = self._scored(x_true), self._noise(random_state)
+        (x, s), noise = self._scored(x_true, cells), self._noise(random_state)
         _check_limits(x, s, width, limits)
         steps, law = _steps(width, limits), self.mixture.law
         total = torch.full(law.mean.shape[:2], -torch.inf, dtype=x.dtype)
@@ -302,23 +322,15 @@ class Conditional:
         -------
         Conditional
             Of those cells, in that order, and no image any more. Its ``log_prob`` takes whole
-            tables as before, or arrays of its cells.
+            tables as before, or arrays of its cells or of all.
         """
         columns = [columns] if isinstance(columns, str) else columns
         at = [place for column in columns for place in self._places(column)]
         if len(set(at)) < len(at) or not at:
             raise SettingError(f"Got columns {list(columns)!r}. Expected some, each of them once.")
         law = self.mixture.law.cells(at)
-        read = self.read
-        return replace(
-            self,
-            mixture=LowRankMixture(self.mixture.log_weights, law),
-            x=self.x[:, at],
-            s=self.s[:, at],
-            names=tuple(self.names[place] for place in at),
-            shape=None,
-            read=lambda table: table if _is_cells(table, len(at)) else read(table)[:, at],
-        )
+        mixture = LowRankMixture(self.mixture.log_weights, law)
+        return Conditional(mixture, self.x[:, at], self.s[:, at], self.reader.part(at))
 
     def floored(self, variance: float) -> Conditional:
         """The same law with at least this variance of the noise of each cell, in table units.
@@ -346,15 +358,15 @@ class Conditional:
             return x.numpy()
         return x.reshape(len(x), *self.shape, *x.shape[2:]).numpy()
 
-    def _scored(self, x_true: Any) -> tuple[Tensor, Tensor]:
+    def _scored(self, x_true: Any, cells: bool | None) -> tuple[Tensor, Tensor]:
         """True cells, 0 where not scored, and the mask of those that are."""
-        cells = torch.as_tensor(np.asarray(self.read(x_true), dtype=float))
-        if cells.shape != self.x.shape:
+        x = torch.as_tensor(self.reader(x_true, cells))
+        if len(x) != len(self):
             raise SettingError(
-                f"Got {len(cells)} true rows. Expected {len(self)}, those of the conditional law."
+                f"Got {len(x)} true rows. Expected {len(self)}, those of the conditional law."
             )
-        scored = (self.s == 0) & ~cells.isnan()
-        return torch.where(scored, cells, 0.0), scored.to(cells.dtype)
+        scored = (self.s == 0) & ~x.isnan()
+        return torch.where(scored, x, 0.0), scored.to(x.dtype)
 
     def _places(self, column: str | int) -> list[int]:
         if isinstance(column, (int, np.integer)) and -len(self.names) <= column < len(self.names):
@@ -368,11 +380,6 @@ class Conditional:
                 f"below {len(self.names)}."
             )
         return found
-
-
-def _is_cells(table: Any, n_cells: int) -> bool:
-    """Whether an array has cells, (n, F), and no columns that are still to be read."""
-    return isinstance(table, np.ndarray) and table.ndim == 2 and table.shape[1] == n_cells
 
 
 def _check_limits(x: Tensor, s: Tensor, width: float, limits: tuple[float, float] | None) -> None:

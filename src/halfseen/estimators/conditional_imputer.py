@@ -22,12 +22,14 @@ from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.conditional import Conditional
+from halfseen.estimators.conditional_cells import Cell, CellReader
 from halfseen.estimators.conditional_draws import draw_cells
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import Repeats, find_repeats
 from halfseen.estimators.row_drawer import RowDrawer
 from halfseen.estimators.stored_network import set_common
+from halfseen.tables.codec import TableCodec
 from halfseen.terms.laws import GaussianLaw
 
 __all__ = ["ConditionalImputer"]
@@ -251,7 +253,7 @@ class ConditionalImputer(RowDrawer):
         law = mixture.law.map(lambda part: part.cpu().double())
         # Weights sum to one in double precision, too.
         held = LowRankMixture(torch.log_softmax(mixture.log_weights.cpu().double(), -1), law)
-        return Conditional(held, x, s, self._feature_names(), self._spec.shape, self._read)
+        return Conditional(held, x, s, self._reader())
 
     def _in_data_units(self, law: Conditional, values: np.ndarray) -> Conditional:
         """The same in the units of the table; seen numbers are as they were, bit by bit."""
@@ -266,25 +268,19 @@ class ConditionalImputer(RowDrawer):
         x = expand(torch.as_tensor(np.nan_to_num(values))) * law.s
         return replace(law, mixture=mixture, x=x)
 
-    def _feature_names(self) -> tuple[str, ...]:
-        names = []
+    def _reader(self) -> CellReader:
+        """The cells of a law, and how they are found in tables."""
+        cells: list[Cell] = []
         labels: dict[str, list[Any]] = getattr(self.codec_, "levels", {})
-        for column in self.units_.spec.columns:
+        for place, column in zip(self._varying, self.units_.spec.columns, strict=True):
             levels = labels.get(column.name, range(column.n_levels)) if column.categorical else ()
-            names += [f"{column.name}={level}" for level in levels] or [column.name]
-        return tuple(names)
+            own = [Cell(f"{column.name}={level}", place, level) for level in levels]
+            cells += own or [Cell(column.name, place)]
+        names, arrays = tuple(self.codec_.spec.names), isinstance(self.codec_, TableCodec)
+        return CellReader(tuple(cells), names, self._spec.shape, arrays, self._read)
 
     def _read(self, table: Any) -> np.ndarray:
-        """Features (n, F) of a table in its own units, NaN where unknown.
-
-        An array whose rows are of the shape that the law's answers have is read as features,
-        unless it is what fit would read as columns.
-        """
-        shape = self._spec.shape or (self.units_.spec.n_features,)
-        if isinstance(table, np.ndarray) and table.shape[1:] == shape:
-            named = self.codec_.feature_names is not None
-            if named or table[:1].size != len(table[:1]) * self.codec_.spec.n_columns:
-                return table.reshape(len(table), -1).astype(float)
+        """Features (n, F) of a table in its own units, NaN where unknown."""
         values = self._encode(table).values[:, self._varying]
         expand = self._expand.cpu()
         x = expand(torch.as_tensor(np.nan_to_num(values))).numpy()
