@@ -13,7 +13,7 @@ from torch import nn
 from halfseen import MIWAEImputer, load
 from halfseen.errors import SettingError
 from halfseen.methods.copula import GaussianCopulaImputer
-from halfseen.methods.dmfa import DMFAImputer
+from halfseen.methods.dmfa import DMFADensity, DMFAImputer
 from halfseen.methods.expected import ExpectedClassifier, ExpectedRegressor, expected_layer
 from halfseen.methods.filled import FilledClassifier
 from halfseen.methods.gmm import GaussianImputer, GMMDensity, GMMImputer
@@ -257,6 +257,58 @@ def test_the_law_of_a_layer_is_that_of_conditional(X, imputer, trainable):
     assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
 
 
+@pytest.fixture(scope="module")
+def says(X):
+    """A network that says laws, two members of two components, with hidden units to leave out."""
+    return small_estimator(DMFADensity, dropout=0.5, random_state=0).fit(X)
+
+
+def test_a_layer_before_which_a_network_says_the_law(X, says):
+    X, layer = X[:40], expected_layer(says, 5)
+    found = layer(torch.as_tensor(X, dtype=torch.float32)).detach().numpy()
+    law = says.conditional(X)
+    closed, drawn = relu_means(law, layer)
+    assert law.weights.shape == (40, 4)
+    np.testing.assert_allclose(found, closed, atol=2e-5)
+    error = drawn.std(0) / np.sqrt(len(drawn))
+    assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
+    complete = torch.as_tensor(np.where(np.isnan(X), 0.3, X), dtype=torch.float32)
+    plain = torch.relu(layer.units.linear(((complete - layer.shift) / layer.scale)[None]))[0]
+    torch.testing.assert_close(layer(complete), plain)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_what_says_the_law_learns_only_if_it_is_told_to(X, says, trainable):
+    layer = expected_layer(says, 5, trainable=trainable)
+    rows = torch.as_tensor(X[:40], dtype=torch.float32)
+    before = says.transform(X)
+    network = nn.Sequential(layer, nn.BatchNorm1d(5)).train()
+    # What it says is not blurred by units that training leaves out.
+    torch.testing.assert_close(layer(rows), layer(rows), rtol=0, atol=0)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    network(rows).pow(3).sum().backward()
+    optimizer.step()
+    same = [
+        torch.equal(mine, theirs)
+        for mine, theirs in zip(layer.network.parameters(), says.model_.parameters(), strict=True)
+    ]
+    assert all(same) != trainable
+    assert same_bits(says.transform(X), before)
+
+
+def test_layers_for_pictures_of_which_a_network_says_the_law():
+    pictures = np.random.default_rng(0).random((40, 1, 4, 4))
+    pictures[::2, :, 1] = np.nan
+    density = small_estimator(DMFADensity, random_state=0).fit(pictures)
+    layer = expected_layer(density, 6)
+    rows = torch.as_tensor(pictures, dtype=torch.float32)
+    law = layer.law(rows.flatten(1)).average * layer.scale + layer.shift
+    np.testing.assert_allclose(
+        law.reshape(pictures.shape), density.conditional(pictures).mean, atol=1e-5
+    )
+    assert layer(rows).shape == (40, 6)
+
+
 def test_a_layer_for_pictures():
     pictures = np.random.default_rng(0).random((40, 1, 3, 3))
     pictures[::2, :, 1] = np.nan
@@ -269,8 +321,6 @@ def test_densities_without_a_layer_say_why(X):
     frame = some_frame()
     with pytest.raises(SettingError, match="of categories"):
         expected_layer(small_estimator(GMMDensity).fit(frame), 4)
-    with pytest.raises(SettingError, match="no mixture of Gaussians for all rows"):
-        expected_layer(small_estimator(DMFAImputer).fit(X), 4)
     skewed = pd.DataFrame({"a": np.exp(X[:, 1]), "b": X[:, 1]})
     bent = small_estimator(GMMImputer, kinds={"a": "positive"}).fit(skewed)
     with pytest.raises(SettingError, match="bent scale"):

@@ -22,7 +22,7 @@ from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegress
 from halfseen.estimators.mixture_imputer import MixtureImputer
 from halfseen.estimators.signature import adds_to
 from halfseen.methods import find_generator
-from halfseen.nn.expected_layer import ExpectedReLU
+from halfseen.nn.expected_layer import ExpectedLayer, ExpectedNetworkReLU, ExpectedReLU
 
 __all__ = ["ExpectedClassifier", "ExpectedRegressor", "expected_layer"]
 
@@ -205,30 +205,31 @@ verbose
 
 def expected_layer(
     density: ConditionalImputer, n_units: int, *, trainable: bool = False, seed: int = 0
-) -> ExpectedReLU:
-    """A first layer for any torch network, from a fitted mixture of Gaussians.
+) -> ExpectedLayer:
+    """A first layer for any torch network, from a fitted law of missing cells.
 
     Parameters
     ----------
-    density : fitted MFADensity, GMMDensity, MFAImputer, GMMImputer or GaussianImputer
+    density : fitted MFADensity, GMMDensity, DMFADensity, or one of their imputers
         Of rows of numbers, or of images, all of whose columns vary.
     n_units : int
         Width of the layer.
     trainable : bool, default=False
-        Whether the density learns from the loss of the network, too.
+        Whether the layer's copy of the density, or of DMFA's network, learns from the loss of the
+        network behind it, too.
     seed : int, default=0
         Of the initial values.
 
     Returns
     -------
-    ExpectedReLU
+    ExpectedReLU, or ExpectedNetworkReLU for DMFA
         Takes rows in the units of the table, as float tensors with NaN where missing. Their law
         is that of ``density.conditional``.
 
     Raises
     ------
     SettingError
-        When the density is no mixture for all rows or one of ranks, bends a column, or has
+        When the density has no law of cells (a copula has one of ranks), bends a column, or has
         categories or columns of one value.
 
     Examples
@@ -244,14 +245,9 @@ def expected_layer(
     if not isinstance(density, ConditionalImputer) or not density._of_cells:
         raise SettingError(
             f"Got {density!r}, which has no law of cells in closed form. Expected a fitted one of "
-            "GMMDensity, MFADensity or their imputers."
+            "GMMDensity, MFADensity, DMFADensity or their imputers."
         )
     check_is_fitted(density, "codec_")
-    if not isinstance(density, MixtureImputer):
-        raise SettingError(
-            f"Got a {type(density).__name__}, which has no mixture of Gaussians for all rows. "
-            "Expected a fitted one of GMMDensity, MFADensity or their imputers."
-        )
     spec = density.codec_.spec
     odd = [c.name for c in spec.columns if c.categorical or c.constant is not None]
     odd += [density.units_.spec.names[j] for j in density.units_.curved]
@@ -262,13 +258,8 @@ def expected_layer(
             "use ExpectedClassifier, which takes all of them."
         )
     shift, scale = (torch.as_tensor(v) for v in (density.units_.shift, density.units_.scale))
-    return ExpectedReLU(
-        density.model_,
-        n_units,
-        shift=shift,
-        scale=scale,
-        temperature=density.temperature_,
-        released=density.released,
-        trainable=trainable,
-        seed=seed,
-    )
+    shared: dict[str, Any] = {"shift": shift, "scale": scale, "trainable": trainable, "seed": seed}
+    if not isinstance(density, MixtureImputer):
+        return ExpectedNetworkReLU(density.model_, spec.n_columns, n_units, **shared)
+    shared |= {"temperature": density.temperature_, "released": density.released}
+    return ExpectedReLU(density.model_, n_units, **shared)

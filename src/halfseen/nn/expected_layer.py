@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -16,10 +19,64 @@ from halfseen.core.released_mixture import released_conditional, released_poster
 from halfseen.errors import SettingError
 from halfseen.nn.expected import ExpectedUnits
 
-__all__ = ["ExpectedReLU"]
+__all__ = ["ExpectedLayer", "ExpectedNetworkReLU", "ExpectedReLU"]
 
 
-class ExpectedReLU(nn.Module):
+class ExpectedLayer(nn.Module, ABC):
+    """Base of the first layers: a subclass says the law of a row's cells, given those seen.
+
+    Parameters
+    ----------
+    n_in, n_units : int
+        Cells F and units H.
+    shift, scale : Tensor of shape (F,), optional
+        Rows are standardised as (x - shift) / scale; by default they are already.
+    seed : int, default=0
+        Of the initial values.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        n_in: int,
+        n_units: int,
+        *,
+        shift: Tensor | None = None,
+        scale: Tensor | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not isinstance(n_units, (int, np.integer)) or n_units < 1:
+            raise SettingError(f"Got n_units={n_units!r}. Expected a positive whole number.")
+        self.register_buffer("shift", _vector("shift", shift, n_in, 0.0))
+        self.register_buffer("scale", _vector("scale", scale, n_in, 1.0))
+        self.units = ExpectedUnits(1, n_in, n_units, new_generator(seed, 0)).to(torch.float32)
+
+    @abstractmethod
+    def conditional(self, z: Tensor, s: Tensor) -> LowRankMixture:
+        """The law of all cells given the seen ones, of standardised rows (B, F) and masks."""
+
+    def law(self, x: Tensor) -> HoleLaw:
+        """The law of standardised rows, from rows (B, F) with NaN where missing."""
+        seen = ~torch.isnan(x)
+        z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
+        z, s = z.double(), seen.double()
+        return HoleLaw.of(self.conditional(z, s), z, s).to(x.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
+        n_in = len(self.shift)
+        if x.ndim < 2 or x.shape[1:].numel() != n_in:
+            raise SettingError(
+                f"{type(self).__name__} got rows of shape {tuple(x.shape)}. Expected (B, {n_in}), "
+                "or images with as many cells; a single row is (1, ...)."
+            )
+        return self.units(self.law(x.reshape(len(x), n_in)))[0, 0]
+
+
+class ExpectedReLU(ExpectedLayer):
     """A first layer for any network: rows with NaN in, expected activations of its units out.
 
     Missing cells are distributed as a mixture of Gaussians says, given the seen ones, and each
@@ -57,8 +114,6 @@ class ExpectedReLU(nn.Module):
     mean: nn.Parameter
     factor: nn.Parameter
     log_variance: nn.Parameter
-    shift: Tensor
-    scale: Tensor
 
     def __init__(
         self,
@@ -72,10 +127,8 @@ class ExpectedReLU(nn.Module):
         trainable: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if not isinstance(n_units, (int, np.integer)) or n_units < 1:
-            raise SettingError(f"Got n_units={n_units!r}. Expected a positive whole number.")
-        law, n_in = mixture.law, mixture.law.mean.shape[-1]
+        law = mixture.law
+        super().__init__(law.mean.shape[-1], n_units, shift=shift, scale=scale, seed=seed)
         numbers = {
             "log_weights": mixture.log_weights,
             "mean": law.mean,
@@ -86,9 +139,6 @@ class ExpectedReLU(nn.Module):
             free = nn.Parameter(number.detach().clone().float(), requires_grad=trainable)
             self.register_parameter(name, free)
         self.temperature, self.released = temperature, released
-        self.register_buffer("shift", _vector("shift", shift, n_in, 0.0))
-        self.register_buffer("scale", _vector("scale", scale, n_in, 1.0))
-        self.units = ExpectedUnits(1, n_in, n_units, new_generator(seed, 0)).to(torch.float32)
 
     def mixture(self) -> FactorMixture:
         """The density as it stands, in float64."""
@@ -96,13 +146,6 @@ class ExpectedReLU(nn.Module):
             self.mean.double(), self.factor.double(), self.log_variance.double().exp()
         )
         return FactorMixture(torch.log_softmax(self.log_weights.double(), -1), law)
-
-    def law(self, x: Tensor) -> HoleLaw:
-        """The law of standardised rows, from rows (B, F) with NaN where missing."""
-        seen = ~torch.isnan(x)
-        z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
-        z, s = z.double(), seen.double()
-        return HoleLaw.of(self.conditional(z, s), z, s).to(x.dtype)
 
     def conditional(self, z: Tensor, s: Tensor) -> LowRankMixture:
         """The law of all cells given the seen ones, of standardised rows (B, F) and masks."""
@@ -113,15 +156,50 @@ class ExpectedReLU(nn.Module):
         given = mixture.conditional(posterior)
         return replace(given, law=given.law.widened(self.temperature**2))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
-        n_in = len(self.shift)
-        if x.ndim < 2 or x.shape[1:].numel() != n_in:
-            raise SettingError(
-                f"{type(self).__name__} got rows of shape {tuple(x.shape)}. Expected (B, {n_in}), "
-                "or images with as many cells; a single row is (1, ...)."
-            )
-        return self.units(self.law(x.reshape(len(x), n_in)))[0, 0]
+
+class ExpectedNetworkReLU(ExpectedLayer):
+    """The same where a network says the law of every row, as DMFA's does.
+
+    Parameters
+    ----------
+    network : Module
+        Whose ``mixture(x, s)`` is a LowRankMixture of standardised rows (B, F), given the cells
+        in the mask; it is copied, and never leaves units out.
+    n_in, n_units : int
+        Cells F and units H.
+    shift, scale : Tensor of shape (F,), optional
+        Rows are standardised as (x - shift) / scale; by default they are already.
+    trainable : bool, default=False
+        Whether the copy learns from the loss of the network behind it, too.
+    seed : int, default=0
+        Of the initial values of the units.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        n_in: int,
+        n_units: int,
+        *,
+        shift: Tensor | None = None,
+        scale: Tensor | None = None,
+        trainable: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(n_in, n_units, shift=shift, scale=scale, seed=seed)
+        self.network: Any = copy.deepcopy(network)
+        self.network.requires_grad_(trainable).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but that what says the law stays as it answers."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    def conditional(self, z: Tensor, s: Tensor) -> LowRankMixture:
+        """The law of all cells given the seen ones, of standardised rows (B, F) and masks."""
+        dtype = next(self.network.parameters()).dtype
+        return self.network.mixture(z.to(dtype), s.to(dtype))
 
 
 def _vector(name: str, given: Tensor | None, size: int, blank: float) -> Tensor:
