@@ -35,7 +35,11 @@ def case(n_components=3, rank=2, seed=0, shape=None):
     s[0], s[1], s[2], s[3] = 0, 1, [1, 0, 1, 0], [0, 1, 1, 1]
     x = rng.normal(size=(N, F)) * s
     mixture = LowRankMixture(log_weights, law)
-    reader = CellReader(CELLS, ("age", "city", "pay"), shape, True, lambda t: np.asarray(t))
+    cells, columns = CELLS, ("age", "city", "pay")
+    if shape is not None:
+        columns = ("age", "city", "town", "pay")
+        cells = tuple(Cell(name, j) for j, name in enumerate(columns))
+    reader = CellReader(cells, columns, shape, shape is None, lambda t: np.asarray(t))
     held = Conditional(mixture, torch.as_tensor(x), torch.as_tensor(s), reader)
     return held, np.where(s > 0, x, 2 * rng.normal(size=(N, F)))
 
@@ -89,12 +93,12 @@ def test_log_density_of_the_true_cells(n_components):
     other = np.where(law.s.numpy() > 0, 99.0, x)
     np.testing.assert_array_equal(law.log_prob(other), found)
     unknown = np.where(np.arange(F) == 1, np.nan, x)
-    np.testing.assert_allclose(law.log_prob(unknown), law.marginal([0, 2, 3]).log_prob(x))
+    np.testing.assert_allclose(law.log_prob(unknown), law.marginal([0, "city=1", 2]).log_prob(x))
 
 
 def test_marginals_keep_their_cells_and_their_order():
     law, x = case()
-    for columns, at in ((["pay", "age"], [3, 0]), (["city"], [1, 2]), ([2, -1], [2, 3])):
+    for columns, at in ((["pay", "age"], [3, 0]), (["city"], [1, 2]), ([0, -1], [0, 3])):
         part = law.marginal(columns)
         assert part.names == tuple(NAMES[j] for j in at)
         np.testing.assert_array_equal(part.mean, law.mean[:, at])
@@ -307,6 +311,92 @@ def test_refusals():
             score(x, 0)
         with pytest.raises(SettingError, match="n_draws"):
             score(x, 0.1, n_draws=-1)
+
+
+def law_of(frame, **settings):
+    """The law of rows of which nothing is seen."""
+    density = GMMDensity(n_components=1, random_state=0, **settings).fit(frame)
+    blank = frame * np.nan if isinstance(frame, np.ndarray) else frame.mask(frame.notna()).head(2)
+    return density.conditional(blank)
+
+
+def three(seed=0):
+    return np.random.default_rng(seed).normal(size=(40, 3))
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted", "names"),
+    [
+        ([2, 1, 0], [2], ("2",)),
+        ([2, 1, 0], [np.int64(0), "1"], ("0", "1")),
+        (["a", "b", 7], [7, "a"], ("7", "a")),
+        ([0.5, 1.0, 2.5], [1, 0.5], ("1.0", "0.5")),
+        ([("a", 1), ("a", 2), ("b", 1)], [("a", 2)], ("('a', 2)",)),
+        (["2", "1", "0"], [2, -3], ("0", "2")),
+    ],
+)
+def test_labels_of_the_table_of_fit_come_before_places(labels, wanted, names):
+    frame = pd.DataFrame(three())
+    frame.columns = pd.Index(labels, tupleize_cols=False)
+    assert law_of(frame).marginal(wanted).names == names
+
+
+def test_whole_numbers_that_are_no_label_of_numbered_columns_are_refused():
+    law = law_of(pd.DataFrame(three(), columns=[10, 11, 12]))
+    for wrong in (0, 2, -1, 13):
+        with pytest.raises(SettingError, match=rf"Got {wrong} in columns.*or labels"):
+            law.marginal([wrong])
+
+
+def test_places_count_the_columns_of_the_table_and_not_cells():
+    x = np.column_stack([np.full(40, 7.0), three()[:, :2]])
+    law = law_of(x)
+    assert law.names == ("x1", "x2")
+    assert law.marginal([2]).names == law.marginal([-1]).names == ("x2",)
+    with pytest.raises(SettingError, match=r"Got 0 in columns, which is column 'x0'.*vary"):
+        law.marginal([0])
+    with pytest.raises(SettingError, match="Got 3 in columns"):
+        law.marginal([3])
+    with pytest.raises(SettingError, match="Got 1 in columns"):
+        law.marginal([2]).marginal([1])
+    frame = pd.DataFrame({"c": ["u", "v"] * 20, "a": three()[:, 0]})
+    assert law_of(frame).marginal([0]).names == ("c=u", "c=v")
+
+
+@pytest.mark.parametrize("wrong", [[True], [np.True_], [slice(0, 2)], [None], [[0]], [1.5]])
+def test_what_is_no_column_is_refused(wrong):
+    with pytest.raises(SettingError, match=r"in columns\. Expected names out of"):
+        law_of(three()).marginal(wrong)
+
+
+@pytest.mark.parametrize("wrong", [1, slice(0, 2), None, np.int64(1), True])
+def test_columns_are_a_list(wrong):
+    with pytest.raises(SettingError, match=r"Expected a list of columns, such as \[0\]"):
+        law_of(three()).marginal(wrong)
+
+
+def test_cells_whose_names_clash_are_told_apart():
+    frame = pd.DataFrame({"a": ["x", "y"] * 20, "a=x": three()[:, 0], "a=x=z": three()[:, 1]})
+    law = law_of(frame)
+    assert law.names == ("a=x", "a=y", "a=x", "a=x=z")
+    own = np.arange(4.0)[None].repeat(2, 0)
+    for wanted, places in (
+        ("a", [0, 1]),
+        ("a=x", [2]),
+        (("a", "x"), [0]),
+        ("a=y", [1]),
+        ("a=x=z", [3]),
+    ):
+        part = law.marginal([wanted])
+        np.testing.assert_array_equal(part.mean, law.mean[:, places])
+        np.testing.assert_array_equal(part.reader(own), own[:, places])
+    for wrong in (("a", "q"), ("b", "x"), ("a=x", "x"), ("a", ["x"])):
+        with pytest.raises(SettingError, match="in columns"):
+            law.marginal([wrong])
+    twins = law_of(pd.DataFrame({"a": ["b=c", "d"] * 20, "a=b": ["c", "e", "e", "c"] * 10}))
+    with pytest.raises(SettingError, match=r"the name of 2 cells.*pair"):
+        twins.marginal(["a=b=c"])
+    assert twins.marginal([("a=b", "c")]).reader.places == (2,)
 
 
 def test_own_draws_can_be_scored_and_columns_come_once():

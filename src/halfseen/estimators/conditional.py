@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -309,25 +309,37 @@ class Conditional:
 
     # ---- other laws ---------------------------------------------------------------------
 
-    def marginal(self, columns: Sequence[str | int]) -> Conditional:
+    def marginal(self, columns: Iterable[Any]) -> Conditional:
         """The law of some cells alone.
 
         Parameters
         ----------
-        columns : sequence of str or int
-            Names of columns, or places of cells among the F, each once; of images, in the order
-            c, h, w.
+        columns : sequence
+            Each one is the label of a column as fit saw it, the name of a cell, such as
+            "city=Rome", or a pair of a column and one of its levels, such as ("city", "Rome");
+            where several fit, labels come first. Whole numbers are labels where the table of fit
+            had labels that are not all text; else they are places of columns in that table, those
+            that never vary counted. Of images they are places of pixels, in the order c, h, w.
 
         Returns
         -------
         Conditional
-            Of those cells, in that order, and no image any more. Its ``log_prob`` takes whole
-            tables as before, or arrays of its cells or of all.
+            Of those cells, in that order, and no image any more; a category has a cell per level.
+            Its ``log_prob`` takes whole tables as before, or arrays of its cells or of all.
+
+        Raises
+        ------
+        SettingError
+            Where something is no such column, never varies, or comes twice.
         """
-        columns = [columns] if isinstance(columns, str) else columns
-        at = [place for column in columns for place in self._places(column)]
+        if not isinstance(columns, Iterable):
+            raise SettingError(
+                f"Got columns={columns!r}. Expected a list of columns, such as [0] or ['age']."
+            )
+        wanted = [columns] if isinstance(columns, str) else list(columns)
+        at = [place for column in wanted for place in self.reader.find(column)]
         if len(set(at)) < len(at) or not at:
-            raise SettingError(f"Got columns {list(columns)!r}. Expected some, each of them once.")
+            raise SettingError(f"Got columns {wanted!r}. Expected some, each of them once.")
         law = self.mixture.law.cells(at)
         mixture = LowRankMixture(self.mixture.log_weights, law)
         return Conditional(mixture, self.x[:, at], self.s[:, at], self.reader.part(at))
@@ -367,19 +379,6 @@ class Conditional:
             )
         scored = (self.s == 0) & ~x.isnan()
         return torch.where(scored, x, 0.0), scored.to(x.dtype)
-
-    def _places(self, column: str | int) -> list[int]:
-        if isinstance(column, (int, np.integer)) and -len(self.names) <= column < len(self.names):
-            return [int(column) % len(self.names)]
-        found = [place for place, name in enumerate(self.names) if name == column]
-        levels = [i for i, n in enumerate(self.names) if n.startswith(f"{column}=")]
-        found = found or (levels if isinstance(column, str) else [])
-        if not found:
-            raise SettingError(
-                f"Got {column!r} in columns. Expected names out of {self.names[:20]}, or places "
-                f"below {len(self.names)}."
-            )
-        return found
 
 
 def _check_limits(x: Tensor, s: Tensor, width: float, limits: tuple[float, float] | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,8 @@ class CellReader:
         From a table to the F cells of its rows (n, F), NaN where unknown.
     at : tuple of int or None
         Places of the law's own cells among the F; None for all of them in their order.
+    numbered : bool
+        Whether fit saw labels that are not all text: whole numbers are then labels, as in pandas.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class CellReader:
     arrays: bool
     table: Callable[[Any], np.ndarray]
     at: tuple[int, ...] | None = None
+    numbered: bool = False
 
     @property
     def places(self) -> Sequence[int]:
@@ -82,6 +86,65 @@ class CellReader:
         """The reader of some of the law's cells, which are no image any more."""
         places = self.places
         return replace(self, at=tuple(places[i] for i in at), shape=None)
+
+    def find(self, wanted: Any) -> list[int]:
+        """Places, among the law's cells, of those of a column, or of one cell.
+
+        Parameters
+        ----------
+        wanted : object
+            Label or place of a column, name of a cell, or a pair of a column and a level.
+
+        Raises
+        ------
+        SettingError
+            When there is no such column or cell, or more than one cell of that name.
+        """
+        own = [self.whole[place] for place in self.places]
+        column = self._column(wanted)
+        if column is not None:
+            found = [i for i, cell in enumerate(own) if cell.column == column]
+        elif isinstance(wanted, tuple) and len(wanted) == 2:
+            column = self._column(wanted[0])
+            found = [i for i, cell in enumerate(own) if _is_level(cell, column, wanted[1])]
+        else:
+            found = [i for i, cell in enumerate(own) if _is_named(cell, wanted)]
+            if len(found) > 1:
+                raise SettingError(
+                    f"Got {wanted!r} in columns, the name of {len(found)} cells. Expected one: "
+                    "pass a pair of column and level."
+                )
+        if not found:
+            raise SettingError(self._trouble(wanted, column))
+        return found
+
+    def _column(self, wanted: Any) -> int | None:
+        """Place of a column among those of fit, by label or by place."""
+        if isinstance(wanted, str):
+            return self.columns.index(wanted) if wanted in self.columns else None
+        if isinstance(wanted, (bool, np.bool_, slice)):
+            return None
+        if isinstance(wanted, (int, np.integer)) and not self.numbered:
+            n = len(self.columns)
+            return int(wanted) % n if -n <= wanted < n else None
+        if not self.numbered:
+            return None
+        # Labels are told apart by their text, and 1 is the label 1.0, too.
+        spelled = {str(wanted)} | ({str(float(wanted))} if isinstance(wanted, Real) else set())
+        return next((j for j, name in enumerate(self.columns) if name in spelled), None)
+
+    def _trouble(self, wanted: Any, column: int | None) -> str:
+        """Why nothing was found."""
+        if column is not None and all(cell.column != column for cell in self.whole):
+            return (
+                f"Got {wanted!r} in columns, which is column {self.columns[column]!r}. Expected "
+                "columns that vary: this one is always the same, and has no law."
+            )
+        kind = "labels" if self.numbered else f"places of columns below {len(self.columns)}"
+        return (
+            f"Got {wanted!r} in columns. Expected names out of {self.names[:20]}, or of their "
+            f"columns, or {kind}."
+        )
 
     def __call__(self, x_true: Any, cells: bool | None = None) -> np.ndarray:
         """Values of the law's cells (n, k), NaN where unknown.
@@ -130,6 +193,16 @@ class CellReader:
             return False
         found = [self.whole[place] for place in held]
         return any(cell.column != j or cell.level is not None for j, cell in enumerate(found))
+
+
+def _is_level(cell: Cell, column: int | None, level: Any) -> bool:
+    if cell.column != column or cell.level is None or np.ndim(level):
+        return False
+    return bool(cell.level == level)
+
+
+def _is_named(cell: Cell, wanted: Any) -> bool:
+    return isinstance(wanted, str) and cell.name == wanted
 
 
 def _described(x_true: Any) -> str:

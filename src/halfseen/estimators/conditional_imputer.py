@@ -276,8 +276,11 @@ class ConditionalImputer(RowDrawer):
             levels = labels.get(column.name, range(column.n_levels)) if column.categorical else ()
             own = [Cell(f"{column.name}={level}", place, level) for level in levels]
             cells += own or [Cell(column.name, place)]
-        names, arrays = tuple(self.codec_.spec.names), isinstance(self.codec_, TableCodec)
-        return CellReader(tuple(cells), names, self._spec.shape, arrays, self._read)
+        codec, names = self.codec_, tuple(self.codec_.spec.names)
+        is_table = isinstance(codec, TableCodec)
+        numbered = isinstance(codec, TableCodec) and codec.labelled and codec.feature_names is None
+        shape, whole = self._spec.shape, tuple(cells)
+        return CellReader(whole, names, shape, is_table, self._read, numbered=numbered)
 
     def _read(self, table: Any) -> np.ndarray:
         """Features (n, F) of a table in its own units, NaN where unknown."""

@@ -68,6 +68,17 @@ class TableCodec:
     levels: dict[str, list[Level]]
     _record: Mapping[str, Any]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether columns have labels that the user gave, of any type: those of arrays have none.
+
+        Examples
+        --------
+        >>> TableCodec().fit([[1.0, 2.0], [3.0, 4.0]]).labelled
+        False
+        """
+        return self._record["container"] not in ("array", "tensor")
+
     def fit(
         self,
         table: Any,
