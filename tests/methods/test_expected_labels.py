@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import norm
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 from torch import nn
@@ -343,3 +344,22 @@ def test_layers_of_ranks_are_refused(X):
 def test_widths_of_layers_are_whole_numbers(X, n_units):
     with pytest.raises(SettingError, match="Got n_units="):
         expected_layer(small_estimator(GMMDensity).fit(X), n_units)
+
+
+# ---- completed tables -----------------------------------------------------------------------
+
+
+def test_tables_are_completed_by_the_generator(X, y, imputer, tmp_path):
+    model = small(generator=imputer).fit(X, y)
+    filled = imputer.transform(X)
+    assert same_bits(model.impute(X), filled)
+    # The law is the generator's, which labels do not change.
+    assert same_bits(model.impute(X, y), filled)
+    model.save(tmp_path / "model")
+    assert same_bits(load(tmp_path / "model").impute(X), filled)
+    with pytest.raises(SettingError, match="80 rows in X and 3 labels"):
+        model.impute(X, y[:3])
+    with pytest.raises(NotFittedError):
+        small().impute(X)
+    numbers = small_estimator(ExpectedRegressor, generator=imputer, random_state=0)
+    assert same_bits(numbers.fit(X, np.arange(float(len(X)))).impute(X), filled)

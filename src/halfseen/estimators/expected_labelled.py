@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.batch import Batch, Rows
@@ -23,6 +24,7 @@ from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_fitting import DirectObjective
+from halfseen.estimators.labelled import check_lengths
 from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.expected import ExpectedBins, ExpectedUnits
 from halfseen.nn.heads import PiecewiseLinear
@@ -194,6 +196,34 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
         edges = torch.as_tensor(self.edges_, dtype=torch.float32, device=self.device)
         bins = ExpectedBins(edges, at).to(self.device)
         return torch.cat([average, bins(law).to(torch.float32)], -1)
+
+    # ---- completing ---------------------------------------------------------------------
+
+    def impute(self, X: Any, y: Any = None) -> Any:
+        """Complete a table, as the generator does.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        y : array-like of shape (n,), optional
+            Labels, which change nothing: the law of the missing cells is that of the generator,
+            which knows none. Methods on completions, such as ``SupMIWAEClassifier``, heed them.
+
+        Returns
+        -------
+        same as X
+            Observed cells are bit-identical.
+
+        Raises
+        ------
+        SettingError
+            When there is not one label per row.
+        """
+        check_is_fitted(self)
+        if y is not None:
+            check_lengths(len(self.codec_.encode(X).values), len(self.target_.encode(y)))
+        return self.generator_.transform(X)
 
     # ---- files --------------------------------------------------------------------------
 
