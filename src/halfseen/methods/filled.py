@@ -7,7 +7,7 @@ and the permutation-invariant set encoder of Ma et al. (EDDI, ICML 2019).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
+from halfseen.core.floats import near_one
 from halfseen.core.noise import new_generator
-from halfseen.core.spec import DataSpec
+from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import member, numbers, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
@@ -115,22 +116,60 @@ class _Filled(HeadEstimator):
 def _statistics(fill: str, spec: DataSpec, units: Units, values: np.ndarray) -> np.ndarray:
     """What missing cells are filled with, by feature (F,), in model units.
 
-    After standardisation 0 is the mean of a numeric column. The zero of the table is changed
-    into model units, from the nearest value that the column allows.
+    Zeros and means are those of the table's own units: a model unit of 0 is no mean of a pixel,
+    which shares its shift with others, nor of a column whose map is curved.
     """
     out = np.zeros(spec.n_features)
-    zero = np.zeros((1, spec.n_columns))
-    for j in spec.where("positive", "bounded"):
-        zero[0, j] = np.clip(0.0, np.nanmin(values[:, j]), np.nanmax(values[:, j]))
-    zero = units.to_model(zero)[0]
+    if fill not in FIXED:
+        return out
+    row = units.to_model(FIXED[fill](spec, values)[None])[0]
     for j, column in enumerate(spec.columns):
         at = slice(spec.offsets[j], spec.offsets[j + 1])
-        if column.categorical and fill == "mean":
-            seen = values[~np.isnan(values[:, j]), j].astype(int)
+        if not column.categorical:
+            out[at] = row[j]
+        elif fill == "mean":
+            seen = _seen(values, j).astype(int)
             out[at] = np.bincount(seen, minlength=column.width) / max(len(seen), 1)
-        elif not column.categorical and fill == "zero":
-            out[at] = zero[j]
     return out
+
+
+def _zeros(spec: DataSpec, values: np.ndarray) -> np.ndarray:
+    """The zero of each column (p,), or the nearest value that the column allows."""
+    row = np.zeros(spec.n_columns)
+    for j in spec.where("positive", "bounded"):
+        row[j] = np.clip(0.0, np.nanmin(values[:, j]), np.nanmax(values[:, j]))
+    return row
+
+
+def _means(spec: DataSpec, values: np.ndarray) -> np.ndarray:
+    """The mean of the seen cells of each numeric column (p,), in data units.
+
+    A pixel that no image shows takes the mean of all that is seen of its image.
+    """
+    row = np.zeros(spec.n_columns)
+    for pixels in spec.images:
+        row[pixels] = _mean(_seen(values, pixels))
+    for j in spec.where(*NUMERIC):
+        seen = _seen(values, j)
+        row[j] = _mean(seen) if seen.size else row[j]
+    return row
+
+
+def _seen(values: np.ndarray, at: int | list[int]) -> np.ndarray:
+    cells = values[:, at]
+    return cells[~np.isnan(cells)]
+
+
+def _mean(seen: np.ndarray) -> float:
+    """As :class:`Units` takes it, to the last digit."""
+    if not seen.size:
+        return 0.0
+    unit, exponent = near_one(seen)
+    return float(np.ldexp(np.mean(unit), exponent))
+
+
+#: What is known of a column before any training, by the fill that takes it.
+FIXED: dict[str, Callable[[DataSpec, np.ndarray], np.ndarray]] = {"mean": _means, "zero": _zeros}
 
 
 class FilledClassifier(IncompleteClassifier, _Filled):
