@@ -81,7 +81,7 @@ class Answers:
     seed : int
         Same seed, same answer.
     weigh : bool, default=True
-        Whether completions count by their importance weights, or all the same.
+        Whether completions count by their importance weights, or all the same but for a label.
     """
 
     model: LatentModel
@@ -118,7 +118,7 @@ class Answers:
             rule = WeightedMean()
             for weighted in self.stream(batch):
                 value = weighted.completion.mean(self.units, self.units.spec.n_features)
-                rule.update(self._log_w(weighted), value)
+                rule.update(self.log_w(weighted), value)
             member = rule.per_member()
             spread = member.double().std(0, correction=0)
             parts.append((member.mean(0), spread, rule.effective_sample_size()))
@@ -162,7 +162,7 @@ class Answers:
         for weighted in self.stream(batch):
             completion = weighted.completion
             payload = completion.cells if completion.in_weight else weighted.z
-            rule.update(self._log_w(weighted), payload)
+            rule.update(self.log_w(weighted), payload)
         size = rule.effective_sample_size()
         if not completion.in_weight:
             laws = self.model.complete(rule.kept, batch)
@@ -174,8 +174,12 @@ class Answers:
         natural = self.units.natural(rule.kept, list(range(batch.x.shape[-1])))
         return self.model.observation.expand(natural), size
 
-    def _log_w(self, weighted: Weighted) -> Tensor:
-        return weighted.log_w if self.weigh else torch.zeros_like(weighted.log_w)
+    def log_w(self, weighted: Weighted) -> Tensor:
+        """Log-weights (M, K, B) by which samples count; what a label tells counts always."""
+        if self.weigh:
+            return weighted.log_w
+        label = weighted.terms.get("label")
+        return torch.zeros_like(weighted.log_w) if label is None else label
 
     @torch.no_grad()
     def diagnose(self, rows: Rows) -> Diagnosis:

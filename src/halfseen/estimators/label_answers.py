@@ -24,7 +24,8 @@ class LabelAnswers:
 
     .. math:: p(y | x_{obs}) = \sum_k \bar w_k p(y | x_{obs}, x_{mis,k})
 
-    The weights do not hold the label. Rows without a hole need no samples.
+    The weights do not hold the label, and are those of the imputations: all the same where the
+    generator does not weigh. Rows without a hole need no samples.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class LabelAnswers:
         rule = WeightedMean()
         for weighted in self.answers.stream(batch):
             answer = self.term.answer(weighted.completion)
-            rule.update(weighted.log_w, self.term.law.moments(answer))
+            rule.update(self.answers.log_w(weighted), self.term.law.moments(answer))
         return rule.result(), rule.effective_sample_size()
 
     @torch.no_grad()
@@ -111,5 +112,5 @@ class LabelAnswers:
         n_chunks = -(-self.answers.n_importance // self.answers.chunk)
         rule = Resample([noise.uniform(2) for _ in range(n_chunks)])
         for weighted in self.answers.stream(batch):
-            rule.update(weighted.log_w, self.term.answer(weighted.completion))
+            rule.update(self.answers.log_w(weighted), self.term.answer(weighted.completion))
         return rule

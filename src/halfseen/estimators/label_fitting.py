@@ -66,14 +66,15 @@ class Outlook(NamedTuple):
 
 
 @torch.no_grad()
-def look(model: LatentModel, batch: Batch, noise: Noise) -> Outlook:
-    """Weights without the label, and the head's outputs, of a latent model."""
+def look(model: LatentModel, batch: Batch, noise: Noise, *, weigh: bool = True) -> Outlook:
+    """Weights without the label, all the same unless ``weigh``; and the head's outputs."""
     term = model.terms["label"]
     assert isinstance(term, LabelTerm)
     blind = replace(batch, y=None, labelled=None)
     weighted = model(blind, noise)
     raw = term.raw(weighted.completion.features, blind)
-    return Outlook(weighted.log_w, raw)
+    log_w = weighted.log_w
+    return Outlook(log_w if weigh else torch.zeros_like(log_w), raw)
 
 
 class Objective(ABC):
@@ -120,6 +121,8 @@ class LatentObjective(Objective):
         Rows over which a prior counts.
     binarize : bool
         Whether grey pixels become ones and zeros anew in every batch.
+    weigh : bool
+        Whether samples of answers count by their weights.
     """
 
     module: LatentModel
@@ -131,6 +134,7 @@ class LatentObjective(Objective):
     log_prior: Callable[[LatentModel], Tensor]
     n_rows: int
     binarize: bool = False
+    weigh: bool = True
 
     @property
     def law(self) -> LabelLaw:  # type: ignore[override]
@@ -149,7 +153,8 @@ class LatentObjective(Objective):
 
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
         """See :class:`Objective`."""
-        return look(self.module, batch, Noise(generator, (self.n_members, self._n_samples, 1)))
+        noise = Noise(generator, (self.n_members, self._n_samples, 1))
+        return look(self.module, batch, noise, weigh=self.weigh)
 
     @property
     def _n_samples(self) -> int:

@@ -107,6 +107,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
                 terms,  # type: ignore[arg-type]
                 base.gradient,
                 self.sampler,  # type: ignore[arg-type]
+                base.prior,
+                conditional=base.conditional,
             )
         self.model_.to(self.device, torch.float32)
 
@@ -138,6 +140,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
             source._log_prior if joint else _no_prior,
             len(rows),
             source.binarize,
+            source._weighs(),
         )
 
     # ---- answering ----------------------------------------------------------------------
@@ -170,7 +173,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
 
     def _warn_of_few(self, effective: Tensor) -> None:
         """Warn if too few samples are behind labels; rows without a hole need none."""
-        warn_of_few(effective, torch.isfinite(effective), self.n_importance_predict)
+        if self.generator_._weighs():
+            warn_of_few(effective, torch.isfinite(effective), self.n_importance_predict)
 
     def impute(self, X: Any, y: Any = None) -> Any:
         """Complete a table, with what the labels tell where they are given.
@@ -203,8 +207,8 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         rows = self._table_rows(encoded.values).with_labels(labels)
         answers = self._label_answers().answers
         means = answers.means(rows)
-        if answers.weigh:
-            self._warn_of_few(means.effective.masked_fill((rows.s > 0).all(-1), torch.inf))
+        holed = (rows.s == 0).any(-1)
+        warn_of_few(means.effective, holed, self.n_importance_predict)
         filled = source._full(source._from_features(means.mean))
         return source.codec_.restore(X, source._finite(filled))
 

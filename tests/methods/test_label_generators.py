@@ -1,0 +1,89 @@
+"""Labels over every generator that is accepted: its weights, and none of another model's."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from halfseen import SupMIWAEClassifier, VSAEImputer, all_methods
+from halfseen.core.noise import Noise
+from halfseen.estimators.latent import LatentImputer
+from halfseen.testing import small_estimator
+from halfseen.testing.tables import some_labels, some_table
+
+FAMILIES = sorted(n for n, m in all_methods("imputation").items() if issubclass(m, LatentImputer))
+
+
+@pytest.fixture(scope="module")
+def X():
+    return some_table(60)
+
+
+@pytest.fixture(scope="module")
+def y(X):
+    return some_labels(X, classes=True)
+
+
+def fitted(X, y, generator, **settings):
+    small = {"strategy": "frozen", "max_steps": 2, "random_state": 0, **settings}
+    return small_estimator(SupMIWAEClassifier, generator=generator, **small).fit(X, y)
+
+
+def test_the_families_are_all_there():
+    assert {"MIWAEImputer", "NotMIWAEImputer", "VAEACImputer", "HIVAEImputer"} < set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_without_the_label_are_those_of_the_generator(X, y, family):
+    """Also where what is seen is a condition, and where the prior is no N(0, I)."""
+    method = all_methods("imputation")[family]
+    model = fitted(X, y, small_estimator(method, max_steps=5, random_state=0))
+    batch = model._encoded_rows(X).take(slice(0, len(X)))
+    shown = torch.where(torch.rand(batch.s.shape, generator=seeded()) < 0.5, 0.0, batch.s)
+    for given in (batch, replace(batch, shown=shown)):
+        weights = [
+            one(given, Noise(seeded(), (model.n_members_, 4, 1))).log_w
+            for one in (model.model_, model.generator_.model_)
+        ]
+        torch.testing.assert_close(*weights, rtol=0, atol=0)
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_labels_count_samples_as_imputations_do(X, y, grouped):
+    """VSAE weighs single columns, and counts all samples of groups the same."""
+    blocks = {"one": ["x0", "x1"], "two": ["x2", "x3"]} if grouped else None
+    holes = np.isnan(X)
+    if grouped:
+        holes = np.repeat(holes[:, ::2], 2, 1)
+    X = np.where(holes, np.nan, np.nan_to_num(X))
+    generator = small_estimator(VSAEImputer, blocks=blocks, max_steps=20, random_state=0)
+    model = fitted(X, y, generator, n_importance_predict=50)
+    assert model.generator_._weighs() is not grouped
+    answers, term = model._label_answers().answers, model.model_.terms["label"]
+    rows = model._encoded_rows(X[np.isnan(X).any(1)])
+    batch = rows.take(slice(0, len(rows)))
+    with torch.no_grad():
+        (weighted,) = answers.stream(batch)
+        p = term.answer(weighted.completion)
+        w = torch.softmax(torch.zeros_like(weighted.log_w) if grouped else weighted.log_w, 1)
+    expected = (w[..., None] * p).sum(1).mean(0)
+    found, effective = model._label_answers().averages(rows)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert bool((effective > 49).all()) == grouped
+
+
+def test_a_label_is_heard_where_samples_count_the_same(X, y):
+    """Then it is all that weights hold."""
+    blocks = {"one": ["x0", "x1"], "two": ["x2", "x3"]}
+    X = X.copy()
+    X[::2, :2], X[1::2, :2] = np.nan, np.nan_to_num(X[1::2, :2])
+    X[:, 2:] = np.nan_to_num(X[:, 2:])
+    generator = small_estimator(VSAEImputer, blocks=blocks, max_steps=20, random_state=0)
+    model = fitted(X, y, generator, max_steps=40)
+    low, high = (model.impute(X[:1], [label])[0, :2] for label in np.unique(y))
+    assert not np.allclose(low, high, atol=1e-3)
