@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from halfseen.errors import SettingError
 
-__all__ = ["Cell", "Experiment", "Fill", "Metric", "Row", "Run", "Task"]
+__all__ = ["Cell", "Experiment", "Fill", "Metric", "Row", "Run", "Task", "best_device"]
+
+
+def best_device() -> str:
+    """Where networks are trained: "cuda" if there is one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True, eq=False)

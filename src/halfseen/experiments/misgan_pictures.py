@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from halfseen.datasets import load_images
-from halfseen.experiments.design import Experiment, Metric, Row
+from halfseen.experiments.design import Experiment, Metric, Row, best_device
 from halfseen.experiments.misgan_images import (
     ImageTask,
     Made,
@@ -103,7 +102,7 @@ def _connected(task: ImageTask, seed: int) -> Made:
 
 
 def _common(seed: int) -> dict[str, Any]:
-    return {"device": "cuda" if torch.cuda.is_available() else "cpu", "random_state": seed}
+    return {"device": best_device(), "random_state": seed}
 
 
 def _as_for_digits(key: str, **changes: Any) -> Row:

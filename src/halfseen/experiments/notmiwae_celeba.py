@@ -19,7 +19,7 @@ import torch
 
 from halfseen.datasets import load_images
 from halfseen.errors import MissingDependencyError
-from halfseen.experiments.design import Experiment, Metric, Row, Run
+from halfseen.experiments.design import Experiment, Metric, Row, Run, best_device
 from halfseen.mechanisms.images import ClippingMask
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.not_miwae import NotMIWAEImputer
@@ -157,7 +157,7 @@ def _model(make: Callable[..., Any], **settings: Any) -> Run:
             network="conv",
             hidden=CHANNELS,
             random_state=seed,
-            device="cuda" if torch.cuda.is_available() else "cpu",
+            device=best_device(),
             **task.settings,
             **settings,
         ).fit(task.x_train)

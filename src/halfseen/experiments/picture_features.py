@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from halfseen.core.noise import new_generator
 from halfseen.datasets import load_images
+from halfseen.experiments.design import best_device
 from halfseen.metrics import InceptionFeatures, inception_features
 from halfseen.nn.image_layers import BatchNorm, started
 from halfseen.training.loop import Phase, TrainConfig, train
@@ -153,4 +154,4 @@ def user_inception() -> InceptionFeatures | None:
     path = os.environ.get(INCEPTION)
     if not path:
         return None
-    return inception_features(path).to("cuda" if torch.cuda.is_available() else "cpu")
+    return inception_features(path).to(best_device())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
-from halfseen.experiments.design import Metric, Run
+from halfseen.experiments.design import Metric, Run, best_device
 from halfseen.methods.mfa import MFAImputer
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.not_miwae import NotMIWAEImputer
@@ -118,14 +118,18 @@ TABLE_GENERATORS: dict[str, Make] = {
         max_steps=task.budget.generator_steps,
         n_members=task.budget.n_members,
         random_state=seed,
+        device=best_device(),
     ),
     "not-miwae": lambda task, seed: NotMIWAEImputer(
         direction="high",
         max_steps=task.budget.generator_steps,
         n_members=task.budget.n_members,
         random_state=seed,
+        device=best_device(),
     ),
-    "mfa": lambda task, seed: MFAImputer(n_components=8, rank=6, n_starts=1, random_state=seed),
+    "mfa": lambda task, seed: MFAImputer(
+        n_components=8, rank=6, n_starts=1, random_state=seed, device=best_device()
+    ),
 }
 
 
@@ -197,6 +201,7 @@ def sup(method: type, generator: str, **settings: Any) -> Make:
         return method(
             generator=task.generator(generator, seed),
             max_steps=task.budget.head_steps,
+            device=best_device(),
             n_importance_predict=task.budget.n_predict,
             random_state=seed,
             **settings,
@@ -212,6 +217,7 @@ def expected(method: type, generator: str, **settings: Any) -> Make:
         return method(
             generator=task.generator(generator, seed),
             max_steps=task.budget.head_steps,
+            device=best_device(),
             n_members=task.budget.n_members,
             random_state=seed,
             **settings,
@@ -227,6 +233,7 @@ def filled(method: type, fill: str, **settings: Any) -> Make:
         return method(
             fill=fill,
             max_steps=task.budget.head_steps,
+            device=best_device(),
             n_members=task.budget.n_members,
             random_state=seed,
             **settings,

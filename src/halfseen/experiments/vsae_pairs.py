@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from halfseen.datasets import load_digit_pairs, load_mnist_svhn
-from halfseen.experiments.design import Experiment, Metric, Row
+from halfseen.experiments.design import Experiment, Metric, Row, best_device
 from halfseen.experiments.vsae_modalities import (
     ModalTask,
     Rows,
@@ -110,7 +109,7 @@ def _zero(task: ModalTask, seed: int) -> Outcome:
 def _miwae(task: ModalTask, seed: int) -> Outcome:
     """Both pictures as the channels of one."""
     settings = {**MIWAE, **task.settings}
-    imputer = MIWAEImputer(**settings, device=_device(), random_state=seed)
+    imputer = MIWAEImputer(**settings, device=best_device(), random_state=seed)
     imputer.fit(np.concatenate(list(task.learn.values()), 1))
     holed = np.concatenate(list(task.test.values()), 1)
     filled, single = (
@@ -118,10 +117,6 @@ def _miwae(task: ModalTask, seed: int) -> Outcome:
         for x in (imputer.transform(holed), decoded(imputer, holed, 1))
     )
     return Outcome(filled, single)
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def published(key: str) -> dict[str, Mapping[str, float]]:
