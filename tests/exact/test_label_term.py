@@ -109,6 +109,21 @@ def test_rows_without_a_label_add_nothing():
     assert (addend[:, :, 1] < 0).all()
 
 
+def test_class_weights_are_of_training_alone():
+    """Where a label helps to complete its row it is known once, whatever its class is worth."""
+    term, worth = class_term(NUMBERS), torch.tensor([20.0, 1.0, 0.0])
+    term.law = ClassLaw(3, worth).double()
+    full, batch = labelled(small_model(NUMBERS), term), batch_of([[1, 0, 1]] * 3)
+    weighted = {}
+    for learning in (True, False):
+        full.train(learning)
+        weighted[learning] = full(batch, noise(4, 3)).terms["label"]
+    once = torch.log_softmax(term.network(full(batch, noise(4, 3)).completion.features), -1)
+    once = once[..., torch.arange(3), batch.y.long()]
+    torch.testing.assert_close(weighted[False], once)
+    torch.testing.assert_close(weighted[True], once * worth[batch.y.long()])
+
+
 def test_the_label_is_in_no_weight_of_a_prediction():
     model, term = small_model(NUMBERS), class_term(NUMBERS)
     full = labelled(model, term)

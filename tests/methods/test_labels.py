@@ -188,6 +188,18 @@ def test_labels_change_what_is_imputed():
     np.testing.assert_allclose(model.predict_proba(holed[:1])[0], [0.5, 0.5], atol=0.2)
 
 
+@pytest.mark.parametrize("worth", [0.0, 20.0])
+def test_every_label_counts_once_in_what_is_imputed(X, y, imputer, tmp_path, worth):
+    """Only training knows what a class is worth."""
+    weight = dict(zip(np.unique(y), [worth, 1.0], strict=True))
+    model = small_estimator(SupMIWAEClassifier, generator=imputer, strategy="frozen")
+    model.set_params(class_weight=weight, random_state=0).fit(X, y).save(tmp_path / "model")
+    filled = model.impute(X, y)
+    assert same_bits(load(tmp_path / "model").impute(X, y), filled)
+    model.model_.terms["label"].law.weight.fill_(1.0)
+    assert same_bits(model.impute(X, y), filled)
+
+
 def test_labels_beside_other_rows_are_refused(X, y, imputer):
     model = small_estimator(SupMIWAEClassifier, generator=imputer, random_state=0).fit(X, y)
     with pytest.raises(SettingError, match="Got 5 rows in X and 80 labels in y"):

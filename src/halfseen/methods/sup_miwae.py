@@ -67,7 +67,8 @@ class SupMIWAEClassifier(LatentClassifier):
     n_importance, n_importance_predict : int
         K in training, and when answering; memory does not grow with it.
     class_weight : {"balanced"}, mapping or None
-        How often a label of each class counts as observed.
+        How often a label of each class counts as observed in training; where labels help to
+        ``impute``, each counts once.
     calibrate : bool
         Whether one temperature of the head is chosen on held-out rows.
     validation_fraction : float

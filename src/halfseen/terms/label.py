@@ -40,7 +40,7 @@ class LabelLaw(nn.Module, ABC):
         """Log p(y | x) from raw outputs (..., B, n_raw) and labels (B,): shape (..., B)."""
 
     def count(self, y: Tensor) -> Tensor:
-        """How often labels (B,) count as observed, shape (B,); once each by default."""
+        """How often labels (B,) count in training, shape (B,); once each by default."""
         return torch.ones_like(y)
 
     @abstractmethod
@@ -60,7 +60,7 @@ class ClassLaw(LabelLaw):
     n_classes : int
         C.
     weight : Tensor of shape (C,), optional
-        How often a label of each class counts as observed.
+        How often a label of each class counts as observed in training.
 
     Examples
     --------
@@ -131,9 +131,10 @@ class NumberLaw(LabelLaw):
 
 
 class LabelTerm(Term):
-    """log p(y | x_obs, x_mis,k) in a weight, times how often the label counts.
+    """log p(y | x_obs, x_mis,k) in a weight; in training times how often the label counts.
 
-    Rows without a label add nothing.
+    Rows without a label add nothing. A weight of an answer holds every label once: what is
+    known of a row does not grow with what its class is worth.
 
     Parameters
     ----------
@@ -153,7 +154,8 @@ class LabelTerm(Term):
             return None
         completion.in_weight = True
         log_p = self.law.log_prob(self.raw(completion.features, batch), batch.y)
-        log_p = log_p * self.law.count(batch.y)
+        if self.training:
+            log_p = log_p * self.law.count(batch.y)
         return torch.where(batch.labelled > 0, log_p, torch.zeros_like(log_p))
 
     def answer(self, completion: Completion) -> Tensor:
