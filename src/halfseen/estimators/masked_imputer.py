@@ -19,13 +19,13 @@ from halfseen.estimators.adversarial import AdversarialImputer
 from halfseen.estimators.adversarial_networks import GAN_NETWORKS, IMPUTER_NETWORKS
 from halfseen.estimators.base import store
 from halfseen.estimators.dealing import Dealer, Held
+from halfseen.estimators.given_masks import mask_source
 from halfseen.estimators.mask_units import MaskUnits
 from halfseen.estimators.masked_game import MaskedGame, Stakes
 from halfseen.estimators.masked_monitors import MONITORS, watch
 from halfseen.estimators.masked_rows import MaskedRows
-from halfseen.estimators.players import CellImputer, MaskTable, PictureMasks, RowMaker
+from halfseen.estimators.players import CellImputer, RowMaker
 from halfseen.estimators.resuming import check_ended
-from halfseen.mechanisms.images import ImageMask
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import CellOutput
 
@@ -258,8 +258,10 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
 
         Parameters
         ----------
-        masks : bool array of shape (m, p), images of shape (m, c, h, w), or ImageMask
-            Masks to expect, True where a cell is seen; or a law of holes in pictures.
+        masks : bool array of shape (m, p), images of shape (m, c, h, w), table, dict or ImageMask
+            Masks to expect, True where a cell is seen; or a law of holes in pictures. Tables go
+            by the names of their columns, and a dict has masks of each modality, as
+            :meth:`generate_masks` gives them.
         max_steps : int or None, default=None
             Rounds; None takes those of the fit.
         random_state : int, optional
@@ -301,26 +303,9 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         other.game_.requires_grad_(False).eval()
         return other
 
-    def _mask_law(self, masks: Any, units: MaskUnits) -> Any:
+    def _mask_law(self, masks: Any, units: MaskUnits) -> nn.Module:
         """Masks that a user gives, as a source of masks of units."""
-        if isinstance(masks, ImageMask):
-            return PictureMasks(masks, units.grid)
-        given = np.asarray(masks)
-        p = self.codec_.spec.n_columns
-        if given.ndim < 2 or given.size != len(given) * p or not given.size:
-            raise SettingError(
-                f"Got masks of shape {given.shape}. Expected (m, ...) with {p} cells each, True "
-                "where a cell is seen, or a law such as BlockMask(rate=0.5)."
-            )
-        columns = torch.as_tensor(given.reshape(len(given), p)[:, self._varying] > 0.5)
-        columns = columns.float().to(self.device)
-        made = units.of_columns(columns)
-        if not torch.equal(units.to_columns(made), columns):
-            raise SettingError(
-                "Got masks that tell apart cells which the data always show together, such as the "
-                "channels of a pixel. Expected one value for all of them, as in the data."
-            )
-        return MaskTable(made)
+        return mask_source(masks, self.codec_, self._varying, units)
 
     # ---- answering ----------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from halfseen.estimators.model_file import read_file, write_file
 from halfseen.mechanisms.base import Mechanism
 from halfseen.mechanisms.images import ImageMask
 from halfseen.tables.choice import codec_from_json
+from halfseen.tables.containers import open_table
 
 __all__ = ["read_model", "write_model"]
 
@@ -169,8 +170,8 @@ def _pack(value: Any) -> Any:
     """A constructor argument as JSON."""
     if isinstance(value, FrozenEstimator):
         return _pack(value.estimator)
-    if isinstance(value, Path):
-        return str(value)
+    if nwd.is_into_dataframe(value):
+        return _pack(_columns(value))
     if isinstance(value, Mapping) and not _is_plain(value):
         return {"pairs": [[_pack(key), _pack(item)] for key, item in value.items()]}
     if isinstance(value, (Mechanism, ImageMask)):
@@ -183,11 +184,23 @@ def _pack(value: Any) -> Any:
         return {"network": type(value).__name__}
     if isinstance(value, Mapping):
         return {key: _pack(item) for key, item in value.items()}
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, arrays, paths and tuples as JSON has them."""
     if isinstance(value, (np.integer, np.floating, np.bool_)):
         return value.item()
     if isinstance(value, (np.ndarray, Tensor)) or nwd.is_pandas_index(value):
         return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
     return list(value) if isinstance(value, tuple) else value
+
+
+def _columns(table: Any) -> dict[Any, list[Any]]:
+    """A table as columns by their labels."""
+    return {label: table[label].to_numpy().tolist() for label in open_table(table).labels}
 
 
 def _is_plain(value: Mapping[Any, Any]) -> bool:
