@@ -9,8 +9,11 @@ import torch
 
 from halfseen import load
 from halfseen.errors import HalfseenError, SettingError
+from halfseen.estimators.amputation import ampute
 from halfseen.estimators.given_masks import mask_source
 from halfseen.estimators.mask_units import MaskUnits
+from halfseen.estimators.players import CellImputer
+from halfseen.mechanisms import MAR, MCAR, HardSelfMasking, MNARLogistic, SelfMasking
 from halfseen.methods.ambient_gan import AmbientGAN
 from halfseen.methods.misgan import MisGAN
 from halfseen.tables.choice import codec_for
@@ -131,3 +134,56 @@ def test_files_keep_tables_of_masks(tmp_path):
         loaded = load(tmp_path / "model")
         assert same_bits(loaded.generate_masks(20), model.generate_masks(20))
         assert loaded.fit(data).transform(data).equals(model.transform(data))
+
+
+# ---- laws that amputation knows ----------------------------------------------------------------
+
+
+def test_cells_that_go_missing_at_random():
+    """With its own rate, each unit by itself."""
+    X = some_table(60)
+    X[:, 2] = 7.0
+    law = AmbientGAN(**SMALL, masks=MCAR(0.3)).fit(X).generate_masks(6000)[:, [0, 1, 3]]
+    np.testing.assert_allclose(law.mean(0), 0.7, atol=0.03)
+    np.testing.assert_allclose(np.corrcoef(law.T), np.eye(3), atol=0.05)
+
+
+def test_every_cell_of_a_modality_has_a_coin_in_an_imputers_masks(monkeypatch):
+    model = MisGAN(**SMALL).fit({"lab": np.random.default_rng(0).normal(size=(80, 3))})
+    assert model.mask_units_.n_units == 1
+    shown, forward = [], CellImputer.forward
+
+    def recorded(self, x, s, noise, **settings):
+        shown.append(s)
+        return forward(self, x, s, noise, **settings)
+
+    monkeypatch.setattr(CellImputer, "forward", recorded)
+    model.adapt(MCAR(0.5), max_steps=20)
+    masks = torch.stack(shown).reshape(-1, 3).numpy()
+    np.testing.assert_allclose(masks.mean(0), 0.5, atol=0.05)
+    np.testing.assert_allclose(np.corrcoef(masks.T), np.eye(3), atol=0.1)
+
+
+def test_files_keep_a_law_of_cells(tmp_path):
+    X = some_table(60)
+    model = AmbientGAN(**SMALL, masks=MCAR(0.3)).fit(X)
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert same_bits(loaded.generate_masks(50), model.generate_masks(50))
+    assert same_bits(loaded.fit(X).transform(X), model.transform(X))
+
+
+def test_a_law_that_made_holes_is_the_same_law():
+    law = MCAR(0.3)
+    holed = ampute(some_table(60), law, random_state=0)
+    assert AmbientGAN(**SMALL, masks=law).fit(holed).game_.masks.rate == 0.3
+    ampute(holed, law, rate=0.6, random_state=0)
+    with pytest.raises(SettingError, match=r"MCAR\(rate=0.3\) that was calibrated to another"):
+        AmbientGAN(**SMALL, masks=law).fit(holed)
+
+
+@pytest.mark.parametrize("law", [MAR(), MNARLogistic(), SelfMasking(), HardSelfMasking()])
+def test_laws_that_look_at_values_are_named(law):
+    name = type(law).__name__
+    with pytest.raises(SettingError, match=rf"masks={name}\(...\), which looks at what it hides"):
+        read(law)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from halfseen.errors import SettingError
 from halfseen.estimators.mask_units import MaskUnits
-from halfseen.estimators.players import MaskTable, PictureMasks
+from halfseen.estimators.players import MaskTable, PictureMasks, ScatteredMasks
+from halfseen.mechanisms import MCAR, Mechanism
 from halfseen.mechanisms.images import ImageMask
 from halfseen.tables.blocks import BlockCodec
 from halfseen.tables.choice import Codec
@@ -32,7 +33,7 @@ def mask_source(masks: Any, codec: Codec, varying: Sequence[int], units: MaskUni
 
     Parameters
     ----------
-    masks : bool array (m, ...), table, mapping by column or modality, or ImageMask
+    masks : bool array (m, ...), table, mapping by column or modality, or law
         What the user gave. Tables are read by the names of their columns.
     codec : Codec
         Of the data of fit.
@@ -48,6 +49,8 @@ def mask_source(masks: Any, codec: Codec, varying: Sequence[int], units: MaskUni
     """
     if isinstance(masks, ImageMask):
         return PictureMasks(masks, units.grid)
+    if isinstance(masks, Mechanism):
+        return _scattered(masks, units)
     seen = _seen(masks, codec)[:, list(varying)]
     columns = torch.from_numpy(seen).float().to(units.unit.device)
     made = units.of_columns(columns)
@@ -57,6 +60,22 @@ def mask_source(masks: Any, codec: Codec, varying: Sequence[int], units: MaskUni
             "channels of a pixel. Expected one value for all of them, as in the data."
         )
     return MaskTable(made)
+
+
+def _scattered(law: Mechanism, units: MaskUnits) -> nn.Module:
+    """A mechanism that draws masks without looking at rows."""
+    if not isinstance(law, MCAR):
+        raise SettingError(
+            f"Got masks={type(law).__name__}(...), which looks at what it hides. Expected a law "
+            "that is the same for every row, such as MCAR(rate=0.5), or an array of masks."
+        )
+    bound = getattr(law, "intercept", torch.empty(0))
+    if not torch.allclose(torch.sigmoid(bound), torch.tensor(law.rate), atol=1e-6):
+        raise SettingError(
+            f"Got MCAR(rate={law.rate}) that was calibrated to another rate, by ampute(..., "
+            "rate=...). Expected a fresh one that says its rate, such as MCAR(rate=0.5)."
+        )
+    return ScatteredMasks(law.rate, units.n_units)
 
 
 def _seen(masks: Any, codec: Codec) -> np.ndarray:
@@ -75,7 +94,7 @@ def _seen(masks: Any, codec: Codec) -> np.ndarray:
         got = f"masks of shape {given.shape}" if given.ndim else f"masks={masks!r}"
         raise SettingError(
             f"Got {got}. Expected (m, ...) with {p} cells each, True "
-            "where a cell is seen, or a law such as BlockMask(rate=0.5)."
+            "where a cell is seen, or a law such as MCAR(rate=0.5)."
         )
     return _truths(given, "masks").reshape(len(given), p)
 

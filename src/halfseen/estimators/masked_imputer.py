@@ -258,10 +258,10 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
 
         Parameters
         ----------
-        masks : bool array of shape (m, p), images of shape (m, c, h, w), table, dict or ImageMask
-            Masks to expect, True where a cell is seen; or a law of holes in pictures. Tables go
-            by the names of their columns, and a dict has masks of each modality, as
-            :meth:`generate_masks` gives them.
+        masks : bool array of shape (m, p), images of shape (m, c, h, w), table, dict or law
+            Masks to expect, True where a cell is seen. Tables go by the names of their columns,
+            and a dict has masks of each modality, as :meth:`generate_masks` gives them. Or
+            ``MCAR(rate)``, or a law of holes in pictures such as ``BlockMask(rate=0.5)``.
         max_steps : int or None, default=None
             Rounds; None takes those of the fit.
         random_state : int, optional

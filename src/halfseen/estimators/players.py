@@ -12,7 +12,15 @@ from halfseen.errors import SettingError
 from halfseen.mechanisms.images import ClippingMask, ImageMask
 from halfseen.nn.outputs import CellOutput, MaskOutput
 
-__all__ = ["CellImputer", "LearnedMasks", "MaskSource", "MaskTable", "PictureMasks", "RowMaker"]
+__all__ = [
+    "CellImputer",
+    "LearnedMasks",
+    "MaskSource",
+    "MaskTable",
+    "PictureMasks",
+    "RowMaker",
+    "ScatteredMasks",
+]
 
 
 def _apply(network: nn.Module, x: Tensor) -> Tensor:
@@ -121,8 +129,8 @@ class PictureMasks(nn.Module):
         super().__init__()
         if grid is None:
             raise SettingError(
-                f"Got masks={law!r} for a table. Expected 'observed', an array of masks, or "
-                "pictures, an array of shape (n, channels, height, width)."
+                f"Got masks={law!r} for a table. Expected an array of masks or MCAR(rate=0.5); or "
+                "fit pictures, an array of shape (n, channels, height, width)."
             )
         if isinstance(law, ClippingMask):
             raise SettingError(
@@ -135,6 +143,26 @@ class PictureMasks(nn.Module):
         """Masks (M, B, U)."""
         rows = x.new_zeros(x.shape[:-1].numel(), *self.grid)
         return self.law.sample(rows, noise.generator).reshape(*x.shape[:-1], -1)
+
+
+class ScatteredMasks(nn.Module):
+    """Masks of a known law: each unit is missing with the same probability, independently.
+
+    Parameters
+    ----------
+    rate : float
+        Probability that a unit is missing.
+    n_units : int
+        U.
+    """
+
+    def __init__(self, rate: float, n_units: int) -> None:
+        super().__init__()
+        self.rate, self.n_units = rate, n_units
+
+    def forward(self, noise: Noise, x: Tensor) -> Tensor:
+        """Masks (M, B, U)."""
+        return (noise.uniform(self.n_units) >= self.rate).to(x.dtype)
 
 
 class CellImputer(nn.Module):

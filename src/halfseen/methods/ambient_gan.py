@@ -30,11 +30,12 @@ class AmbientGAN(MaskedImputer):
 
     Parameters
     ----------
-    masks : {"observed", "learned"}, array or ImageMask
+    masks : {"observed", "learned"}, array, table, MCAR or ImageMask
         The law of s': the masks of the table itself, each as likely as the others; an array of
-        masks of shape (m, ...), True where a cell is seen; a law of holes in pictures; or
-        "learned", a generator of masks that learns from D alone. The last one fails: masks and
-        rows can trade places, which is why MisGAN has a critic of masks.
+        masks of shape (m, ...), True where a cell is seen, or a table of them, read by the names
+        of its columns; ``MCAR(rate)``, or a law of holes in pictures; or "learned", a generator of
+        masks that learns from D alone. The last one fails: masks and rows can trade places, which
+        is why MisGAN has a critic of masks.
     {shared}
 
     Notes
@@ -77,7 +78,7 @@ class AmbientGAN(MaskedImputer):
         if isinstance(self.masks, str) and self.masks not in ("observed", "learned"):
             raise SettingError(
                 f"Got masks={self.masks!r}. Expected 'observed', 'learned', an array of masks, or "
-                "a law such as BlockMask(rate=0.5)."
+                "a law such as MCAR(rate=0.5) or BlockMask(rate=0.5)."
             )
 
     def _masks(self, masks: Tensor, generator: torch.Generator) -> tuple[nn.Module, Critic | None]:
