@@ -21,6 +21,7 @@ from halfseen.errors import FileFormatError, SettingError, TrainingError
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.mechanisms import SelfMasking
 from halfseen.methods.filled import FilledClassifier, FilledRegressor
+from halfseen.terms.label import ClassLaw
 from halfseen.testing import small_estimator
 from halfseen.testing.tables import same_bits, some_frame, some_labels, some_table
 
@@ -268,6 +269,40 @@ def test_a_head_of_the_users_own(X, y, imputer, tmp_path, kind):
 def _given(model):
     """A clone of a fitted generator is not fitted: hand over the one that was given."""
     return {"generator": model.generator} if hasattr(model, "generator") else {}
+
+
+class LazyNetwork(nn.Sequential):
+    """A head whose widths follow from its first rows."""
+
+    def __init__(self):
+        super().__init__(nn.LazyLinear(6), nn.ReLU(), nn.LazyLinear(2))
+
+
+@pytest.mark.parametrize("kind", [SupMIWAEClassifier, FilledClassifier])
+def test_a_lazy_head_is_learned_and_saved(X, y, imputer, tmp_path, kind):
+    model = small_estimator(kind, head=LazyNetwork(), random_state=0)
+    model.set_params(**({"generator": imputer} if kind is SupMIWAEClassifier else {}))
+    answer = model.fit(X, y).predict_proba(X)
+    model.save(tmp_path / "model")
+    assert same_bits(load(tmp_path / "model", head=LazyNetwork()).predict_proba(X), answer)
+
+
+@pytest.mark.parametrize("strategy", ["frozen", "single", None])
+def test_a_head_that_is_frozen_throughout_is_only_calibrated(X, y, imputer, tmp_path, strategy):
+    """Any architecture is kept as it is: nothing is left to train, its running means neither."""
+    network = OwnNetwork().requires_grad_(False)
+    kind = FilledClassifier if strategy is None else SupMIWAEClassifier
+    own = {} if strategy is None else {"generator": imputer, "strategy": strategy}
+    model = small_estimator(kind, head=network, random_state=0, **own).fit(X, y)
+    copies = [m for m in model.model_.modules() if isinstance(m, OwnNetwork)]
+    assert all(equal(tensors(one), tensors(network)) for one in copies)
+    assert model.history_ == []
+    assert model.n_iter_ == 0
+    law = next(m for m in model.model_.modules() if isinstance(m, ClassLaw))
+    assert law.temperature != 1
+    answer = model.predict_proba(X)
+    model.save(tmp_path / "model")
+    assert same_bits(load(tmp_path / "model", head=OwnNetwork()).predict_proba(X), answer)
 
 
 def test_heads_that_do_not_fit(X, y):

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from halfseen.errors import SettingError
-from halfseen.nn.heads import OwnHead, PiecewiseLinear, make_head
+from halfseen.nn.heads import PiecewiseLinear, make_head
+from halfseen.nn.own_head import OwnHead
 
 
 def generator():
@@ -58,6 +59,43 @@ def test_trial_rows_teach_no_running_mean():
     head = OwnHead(network, 1, 3, 2)
     assert (head.copies[0][0].running_mean == 5).all()
     assert head.training
+
+
+def test_lazy_layers_learn_their_widths_before_they_are_copied():
+    """All copies start equal, by the seed, and torch's global state is as it was."""
+    network = nn.Sequential(nn.LazyLinear(5), nn.Tanh(), nn.LazyLinear(2))
+    before = torch.random.get_rng_state()
+    head, again, other = (OwnHead(network, 3, 4, 2, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for copied in [*head.copies, again.copies[0]]:
+        assert torch.equal(copied[0].weight, head.copies[0][0].weight)
+    assert not torch.equal(head.copies[0][0].weight, other.copies[0][0].weight)
+    assert head.copies[0][0].weight is not head.copies[1][0].weight
+    assert isinstance(network[0].weight, nn.UninitializedParameter)
+    assert head(torch.zeros(1, 2, 6, 4)).shape == (3, 2, 6, 2)
+
+
+def test_a_lazy_normalisation_is_to_be_run_first():
+    """Torch cannot copy its running means before that."""
+    network = nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(2))
+    with pytest.raises(SettingError, match="run it once on a row"):
+        OwnHead(network, 1, 3, 2)
+    network(torch.zeros(2, 3))
+    assert OwnHead(network, 1, 3, 2)(torch.zeros(1, 1, 4, 3)).shape == (1, 1, 4, 2)
+
+
+class Named(nn.Linear):
+    """A head whose answer has a name."""
+
+    def forward(self, rows):
+        return {"logits": super().forward(rows)}
+
+
+def test_what_is_no_tensor_is_named():
+    with pytest.raises(SettingError, match="LSTM gives a tuple for 2 rows, not a tensor"):
+        OwnHead(nn.LSTM(3, 2), 1, 3, 2)
+    with pytest.raises(SettingError, match=r"gives a dict .* Expected \(2, 2\).* Wrap it"):
+        OwnHead(Named(3, 2), 1, 3, 2)
 
 
 def test_wrong_heads_are_named():

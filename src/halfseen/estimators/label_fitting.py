@@ -233,8 +233,16 @@ class LabelFit:
     weight_decay: float = 0.0
 
     def run(self, config: TrainConfig, watcher: Watcher) -> History:
-        """Train, restore the best state, calibrate."""
+        """Train what can learn, restore the best state, calibrate."""
         self._split()
+        # A head that its user froze, on a frozen generator, is kept as it is.
+        history = self._train(config, watcher) if self.parameters else History()
+        self.objective.module.eval()
+        if self.calibrate and self.held is not None:
+            self._calibrate()
+        return history
+
+    def _train(self, config: TrainConfig, watcher: Watcher) -> History:
         module = self.objective.module
         phase = Phase(
             "label",
@@ -246,11 +254,7 @@ class LabelFit:
         monitor = self._score if self.held is not None else None
         sources: list[Source] = [self.deck, GlobalRandomness()]
         with own_randomness(self.seed):
-            history = train(module, [phase], config, monitor, self.n_members, watcher, sources)
-        module.eval()
-        if self.calibrate and self.held is not None:
-            self._calibrate()
-        return history
+            return train(module, [phase], config, monitor, self.n_members, watcher, sources)
 
     def _split(self) -> None:
         device = self.rows.x.device

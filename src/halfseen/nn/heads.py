@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -10,9 +9,10 @@ from torch import Tensor, nn
 
 from halfseen.errors import SettingError
 from halfseen.nn.conv import StackedConvEncoder
-from halfseen.nn.stacked import Copies, StackedLinear, StackedMLP
+from halfseen.nn.own_head import OwnHead
+from halfseen.nn.stacked import StackedLinear, StackedMLP
 
-__all__ = ["HEADS", "ConvHead", "MLPHead", "OwnHead", "PiecewiseLinear", "make_head"]
+__all__ = ["HEADS", "ConvHead", "MLPHead", "PiecewiseLinear", "make_head"]
 
 HEADS = ("mlp", "linear", "conv")
 # Bins narrower than this, in model units, teach nothing through their slope.
@@ -167,71 +167,6 @@ def _dropped(x: Tensor, rate: float, training: bool) -> Tensor:
     return nn.functional.dropout(x, rate, training) if rate else x
 
 
-class OwnHead(nn.Module):
-    """A network of the user's, one copy per member; any architecture that maps rows to outputs.
-
-    Parameters
-    ----------
-    network : Module
-        Takes (N, F), or (N, c, h, w) for images, and gives (N, n_out).
-    n_members : int
-        Copies, which start equal and are taught by different noise.
-    n_in, n_out : int
-        Features and outputs.
-    shape : tuple (c, h, w), optional
-        Of images.
-
-    Raises
-    ------
-    SettingError
-        When the network does not take such rows, or gives something else.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        n_members: int,
-        n_in: int,
-        n_out: int,
-        shape: tuple[int, int, int] | None = None,
-    ) -> None:
-        super().__init__()
-        self.width = n_in
-        self.copies = Copies(copy.deepcopy(network) for _ in range(n_members))
-        self.row = (n_in,) if shape is None else tuple(shape)
-        self.n_out = n_out
-        self._try()
-
-    def _try(self) -> None:
-        """Run two rows of zeros through it: a wrong shape is to be found before training."""
-        self.eval()
-        rows = torch.zeros(2, *self.row, dtype=torch.float32)
-        name = type(self.copies[0]).__name__
-        try:
-            with torch.no_grad():
-                out = self.copies[0].float()(rows)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise SettingError(
-                f"Head {name} cannot take rows of shape {self.row} ({error}). Expected a network "
-                f"from (n, {', '.join(map(str, self.row))}) to (n, {self.n_out})."
-            ) from error
-        if tuple(out.shape) != (2, self.n_out):
-            raise SettingError(
-                f"Head {name} gives {tuple(out.shape)} for 2 rows. Expected (2, {self.n_out}): "
-                "a score per class, or a mean and a raw scale for numbers."
-            )
-        self.train()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(M or 1, K, B, F) to (M, K, B, n_out)."""
-        x = features.expand(len(self.copies), *features.shape[1:])
-        out = [
-            network(rows.reshape(-1, *self.row)).view(*rows.shape[:-1], self.n_out)
-            for network, rows in zip(self.copies, x, strict=True)
-        ]
-        return torch.stack(out)
-
-
 def make_head(
     head: str | nn.Module,
     n_members: int,
@@ -264,7 +199,8 @@ def make_head(
         In front of "mlp".
     """
     if isinstance(head, nn.Module):
-        return OwnHead(head, n_members, n_in, n_out, shape)
+        seed = generator.initial_seed()
+        return OwnHead(head, n_members, n_in, n_out, shape, seed=seed)
     if head not in HEADS:
         raise SettingError(f"Got head={head!r}. Expected one of {HEADS}, or a torch Module.")
     if head == "conv":
