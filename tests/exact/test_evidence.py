@@ -12,6 +12,7 @@ from halfseen.estimators.recipes import Recipe, mask_term, product_proposal, sel
 from halfseen.objectives.evidence import Evidence, Importance, Selective, Subsets
 from halfseen.objectives.importance import importance_bound
 from halfseen.terms.code import Code
+from halfseen.terms.product import product_of_experts
 
 
 def total(losses):
@@ -177,6 +178,40 @@ def test_parts_are_a_loop_over_restricted_batches(unimodal, n_subsets):
     expected = a_loop(model, batch, parts, 0.5)
     torch.testing.assert_close(losses, expected)
     torch.testing.assert_close(gradients(model, losses), gradients(model, expected))
+
+
+@pytest.mark.parametrize("per_member", [True, False])
+@pytest.mark.parametrize(("unimodal", "n_subsets"), [(True, 2), (True, 0), (False, 2)])
+def test_laws_of_parts_are_products_in_which_other_experts_do_not_count(
+    unimodal, n_subsets, per_member
+):
+    """The same numbers, not nearly the same: the others add zeros."""
+    model, batch, objective = product(), some_batch(), Subsets(1.0, 0.0, unimodal, n_subsets)
+    mean, log_variance = model.proposal.experts(batch)
+    seen = model.proposal.seen(batch.shown)
+    seen = torch.stack([seen, seen.flip(0)])[:, None] if per_member else seen
+    kept = objective._kept(seen, maker()(batch))
+    law = objective._law(mean, log_variance, seen, kept)
+    shown = (kept * seen.unsqueeze(-3)).flatten(-3, -2)
+    repeated = (x.repeat(1, 1, len(kept), 1, 1) for x in (mean, log_variance))
+    expected = product_of_experts(*repeated, shown)
+    assert law.mean.shape == (MEMBERS, 1, len(kept) * len(batch), model.n_latent)
+    torch.testing.assert_close(law.mean, expected.mean, atol=0, rtol=0)
+    torch.testing.assert_close(law.log_scale, expected.log_scale, atol=0, rtol=0)
+
+
+def test_single_parts_are_no_products_of_all_experts(monkeypatch):
+    """G parts of G experts each would make a table of 30 columns slow."""
+    sizes = []
+
+    def counted(mean, log_variance, seen):
+        sizes.append(torch.broadcast_shapes(mean.shape, seen[..., None].shape).numel())
+        return product_of_experts(mean, log_variance, seen)
+
+    monkeypatch.setattr("halfseen.objectives.evidence.product_of_experts", counted)
+    model, batch = product(), some_batch()
+    Subsets(n_subsets=1)(model, batch, maker(), 1.0)
+    assert max(sizes) == 2 * MEMBERS * len(batch) * G * model.n_latent
 
 
 def test_members_may_be_shown_other_parts():

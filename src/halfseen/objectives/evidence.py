@@ -13,7 +13,7 @@ from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise
 from halfseen.objectives.importance import bound_losses
 from halfseen.terms.latent import LatentModel, Weighted
-from halfseen.terms.product import ProductProposal, product_of_experts
+from halfseen.terms.product import ProductProposal, product_of_experts, single_experts
 from halfseen.terms.proposal import ProposalLaw
 
 __all__ = [
@@ -183,21 +183,33 @@ class Subsets(Evidence):
     ) -> Losses:
         """See :class:`Objective`."""
         assert isinstance(model.proposal, ProductProposal)
-        experts, seen = model.proposal.experts(batch), model.proposal.seen(batch.shown)
+        seen = model.proposal.seen(batch.shown)
         kept = self._kept(seen, noise(batch))
-        # Rows of all parts after each other: (M, 1, parts * B, ...).
-        mean, log_variance = (e.repeat(1, 1, len(kept), 1, 1) for e in experts)
-        shown = _rows(kept * seen.unsqueeze(-3))
         cells = model.proposal.seen.cells(kept)
+        # Rows of all parts after each other: (M, 1, parts * B, ...).
         some = replace(
             batch,
             x=batch.x.repeat(len(kept), 1),
             s=_rows(batch.s.unsqueeze(-3) * cells),
             shown=_rows(batch.shown.unsqueeze(-3) * cells),
         )
-        weighted = model(some, noise(some), product_of_experts(mean, log_variance, shown))
+        law = self._law(*model.proposal.experts(batch), seen, kept)
+        weighted = model(some, noise(some), law)
         # A mean over all rows of all parts, times how many there are: a sum over parts.
         return {name: len(kept) * loss for name, loss in self.losses(weighted, progress).items()}
+
+    def _law(self, mean: Tensor, log_variance: Tensor, seen: Tensor, kept: Tensor) -> ProposalLaw:
+        """The law of z of every row of every part, in the order of ``_kept``."""
+        n_alone = mean.shape[-2] if self.unimodal else 0
+        several = torch.cat([kept[:1], kept[1 + n_alone :]]) * seen.unsqueeze(-3)
+        laws = product_of_experts(mean.unsqueeze(-4), log_variance.unsqueeze(-4), several)
+        if self.unimodal:
+            # As products these would hold G * G experts a row, of which all but G do not count.
+            alone = single_experts(mean, log_variance, seen)
+            laws = ProposalLaw(
+                _between(laws.mean, alone.mean), _between(laws.log_scale, alone.log_scale)
+            )
+        return ProposalLaw(laws.mean.flatten(-3, -2), laws.log_scale.flatten(-3, -2))
 
     def _kept(self, seen: Tensor, noise: Noise) -> Tensor:
         """Which modalities each part keeps (parts, B, G): all, each alone, random ones."""
@@ -216,6 +228,12 @@ class Subsets(Evidence):
 def _rows(mask: Tensor) -> Tensor:
     """Masks (..., parts, B, c) as rows (..., parts * B, c)."""
     return mask.flatten(-3, -2)
+
+
+def _between(several: Tensor, alone: Tensor) -> Tensor:
+    """The first part (..., parts, B, d), those of one modality each (..., B, G, d), the rest."""
+    first, rest = several[..., :1, :, :], several[..., 1:, :, :]
+    return torch.cat([first, alone.transpose(-3, -2), rest], -3)
 
 
 def _mean(term: Tensor) -> Tensor:

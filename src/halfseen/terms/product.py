@@ -9,7 +9,7 @@ from halfseen.core.batch import Batch
 from halfseen.nn.unimodal import BlockMask, UnimodalEncoders
 from halfseen.terms.proposal import ProposalLaw
 
-__all__ = ["ProductProposal", "product_of_experts"]
+__all__ = ["ProductProposal", "product_of_experts", "single_experts"]
 
 
 def product_of_experts(mean: Tensor, log_variance: Tensor, seen: Tensor) -> ProposalLaw:
@@ -39,6 +39,30 @@ def product_of_experts(mean: Tensor, log_variance: Tensor, seen: Tensor) -> Prop
     precision = torch.exp(-log_variance) * seen[..., None]
     total = 1 + precision.sum(-2)
     return ProposalLaw((mean * precision).sum(-2) / total, -0.5 * torch.log(total))
+
+
+def single_experts(mean: Tensor, log_variance: Tensor, seen: Tensor) -> ProposalLaw:
+    """The product of N(0, I) and one expert, for each of them.
+
+    Parameters
+    ----------
+    mean, log_variance, seen : Tensor
+        As in :func:`product_of_experts`.
+
+    Returns
+    -------
+    ProposalLaw
+        Of shape (..., G, d); N(0, I) for an expert that is not seen.
+
+    Examples
+    --------
+    >>> mean, seen = torch.tensor([[3.0], [3.0]]), torch.tensor([1.0, 0.0])
+    >>> single_experts(mean, torch.zeros(2, 1), seen).mean
+    tensor([[1.5000],
+            [0.0000]])
+    """
+    one = (expert.unsqueeze(-2) for expert in (mean, log_variance))
+    return product_of_experts(*one, seen[..., None])
 
 
 class ProductProposal(nn.Module):
