@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from halfseen import MIWAEImputer, SupMIWAEClassifier
+from halfseen import FilledClassifier, FilledRegressor, MIWAEImputer, SupMIWAEClassifier
 from halfseen.core.batch import Batch
 from halfseen.estimators.label_fitting import LatentObjective, Outlook
+from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import ClassLaw
-from halfseen.terms.latent import Weighted
+from halfseen.terms.latent import LatentModel, Weighted
 from halfseen.training.hiding import HideCells
 
 
@@ -38,6 +39,90 @@ def test_grey_pixels_are_ones_and_zeros_anew_in_every_batch():
     assert set(met[True][0].flatten().tolist()) == {0.0, 1.0}
     assert not torch.equal(*met[True])
     assert torch.equal(met[False][0], x)
+
+
+STRATEGIES = ("joint", "frozen", "single")
+
+
+@pytest.fixture
+def met(monkeypatch):
+    """Cells that models with a head are given, by whether they learn."""
+    batches = {True: [], False: []}
+
+    def watched(forward):
+        def shown(self, batch, *words):
+            # A model without a head is the generator that completes rows.
+            if isinstance(self, DirectModel) or "label" in self.terms:
+                batches[self.training].append(batch.x)
+            return forward(self, batch, *words)
+
+        return shown
+
+    for model in (DirectModel, LatentModel):
+        monkeypatch.setattr(model, "forward", watched(model.forward))
+    return batches
+
+
+def grey(n=80):
+    """Pictures of 4 pixels of grey 0.5, the first of them missing, and labels."""
+    images = np.full((n, 1, 2, 2), 0.5, dtype=np.float32)
+    images[:, 0, 0, 0] = np.nan
+    return images, np.arange(n) % 2
+
+
+def check_coins(batches):
+    """Learning sees other ones and zeros every time, held-out rows are the same ones and zeros."""
+    learning, watching = (torch.stack(batches[key])[..., 1:] for key in (True, False))
+    assert len(learning) == 6
+    assert len(watching) >= 2
+    for cells in (learning, watching):
+        assert set(cells.unique().tolist()) == {0.0, 1.0}
+    assert not torch.equal(learning[0], learning[1])
+    assert (watching == watching[0]).all()
+
+
+HEAD = {"max_steps": 6, "batch_size": 100, "hidden": (2,), "random_state": 0}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_heads_of_a_generator_of_coins_see_coins(met, strategy):
+    images, y = grey()
+    generator = MIWAEImputer(
+        observation="bernoulli",
+        binarize=True,
+        max_steps=3,
+        hidden=(4,),
+        n_importance_predict=10,
+        random_state=0,
+    ).fit(images)
+    model = SupMIWAEClassifier(
+        generator=generator, strategy=strategy, n_importance_predict=50, **HEAD
+    )
+    model.fit(images, y)
+    check_coins(met)
+    completed = torch.stack(met[True])[..., 0]
+    if strategy != "single":
+        assert (completed == 0).all()
+        return
+    assert ((completed > 0) & (completed < 1)).all()
+    torch.testing.assert_close(completed, completed[:1, :1].expand_as(completed))
+    met[False].clear()
+    model.predict(images)
+    assert set(torch.cat(met[False])[:, 1:].unique().tolist()) == {0.5}
+
+
+@pytest.mark.parametrize("method", [FilledClassifier, FilledRegressor])
+def test_a_head_on_filled_rows_sees_coins(met, method):
+    images, y = grey()
+    model = method(binarize=True, **HEAD).fit(images, y)
+    check_coins(met)
+    met[False].clear()
+    model.predict(images)
+    assert set(torch.cat(met[False])[:, 1:].unique().tolist()) == {0.5}
+    for batches in met.values():
+        batches.clear()
+    model.set_params(binarize=False).fit(images, y)
+    assert len(torch.cat(met[True])[:, 1:].unique()) == 1
 
 
 def test_looks_beside_each_other_are_one_look_with_all_their_samples():

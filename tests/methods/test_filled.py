@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halfseen import FilledClassifier, MeanImputer
+from halfseen import FilledClassifier, FilledRegressor, MeanImputer, load
+from halfseen.errors import ColumnError
 
 
 def filled(model, X):
@@ -42,3 +43,30 @@ def test_a_column_takes_its_mean_in_the_units_of_the_table(kind):
     model = FilledClassifier(max_steps=1, hidden=(2,), kinds={"a": kind})
     model.fit(frame, np.arange(200) % 2)
     np.testing.assert_allclose(filled(model, frame)[::3, 0], frame["a"].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", [FilledClassifier, FilledRegressor])
+def test_coins_are_drawn_of_shares_only(method):
+    rng = np.random.default_rng(0)
+    table = rng.random((40, 2))
+    y = np.arange(40) % 2
+    model = method(binarize=True, max_steps=2, hidden=(2,), random_state=0)
+    with pytest.raises(ColumnError, match=r"'x1' holds 2\..*, and binarize=True.*binarize=False"):
+        model.fit(np.add(table, [0, 2]), y)
+    model.fit(table, y)
+    with pytest.raises(ColumnError, match="'x0' holds -1"):
+        model.predict(np.array([[-1.0, np.nan]]))
+
+
+def test_a_model_of_coins_is_saved(tmp_path):
+    rng = np.random.default_rng(0)
+    table = rng.random((70, 2))
+    table[rng.random(table.shape) < 0.3] = np.nan
+    model = FilledClassifier(binarize=True, max_steps=5, random_state=0)
+    model.fit(table, np.arange(70) % 2).save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.binarize
+    np.testing.assert_array_equal(again.predict_proba(table), model.predict_proba(table))
+    holes = np.isnan(table)
+    means = np.broadcast_to(np.nanmean(table, 0), table.shape)
+    np.testing.assert_allclose(filled(again, table)[holes], means[holes], rtol=1e-5)

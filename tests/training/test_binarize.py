@@ -22,6 +22,11 @@ def test_cells_become_coins_with_their_mean():
     torch.testing.assert_close(agree, grey[0] ** 2 + (1 - grey[0]) ** 2, atol=0.01, rtol=0)
 
 
+def test_codes_of_categories_are_no_grey_levels():
+    codes = torch.tensor([0.0, 1.0, 2.0, 3.0]).expand(50, 4)
+    assert torch.equal(binarized(codes, new_generator(0)), codes)
+
+
 TINY = {"n_members": 1, "max_steps": 8, "hidden": (4,), "n_importance_predict": 10}
 
 

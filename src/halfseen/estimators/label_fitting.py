@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ from halfseen.training.parts import in_parts
 from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
 __all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
+
+Cells = TypeVar("Cells", Rows, Batch)
 
 # Rows that the monitor looks at, and floats of its widest layer.
 MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
@@ -77,11 +79,22 @@ def look(model: LatentModel, batch: Batch, noise: Noise, *, weigh: bool = True) 
     return Outlook(log_w if weigh else torch.zeros_like(log_w), raw)
 
 
+def with_coins(cells: Cells, generator: torch.Generator) -> Cells:
+    """Rows or a batch whose seen grey pixels are ones and zeros."""
+    x = torch.where(cells.s > 0, binarized(cells.x, generator), cells.x)
+    return replace(cells, x=x)
+
+
 class Objective(ABC):
-    """What is minimised, and the score of held-out rows."""
+    """What is minimised, and the score of held-out rows.
+
+    Where it takes ones and zeros for grey pixels (``binarize``), those of held-out rows are drawn
+    once, as those of the rows are which are to be predicted.
+    """
 
     module: nn.Module
     law: LabelLaw
+    binarize: bool = False
 
     @abstractmethod
     def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -147,8 +160,8 @@ class LatentObjective(Objective):
         """See :class:`Objective`."""
         shown = self.hide(batch.s, self.everyone, generator)
         noise = Noise(generator, (self.n_members, self.n_importance, len(batch)))
-        x = binarized(batch.x, generator) if self.binarize else batch.x
-        weighted = self.module(replace(batch, x=x, shown=shown), noise)
+        batch = with_coins(batch, generator) if self.binarize else batch
+        weighted = self.module(replace(batch, shown=shown), noise)
         return named_losses(weighted, self.log_prior(self.module), self.n_rows)
 
     def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
@@ -175,9 +188,19 @@ class LatentObjective(Objective):
 
 @dataclass
 class DirectObjective(Objective):
-    """Minus log p(y | x_obs, s) of a network behind an input layer."""
+    """Minus log p(y | x_obs, s) of a network behind an input layer.
+
+    Parameters
+    ----------
+    module : DirectModel
+        The network.
+    binarize : bool
+        Whether grey pixels that are seen become ones and zeros anew in every batch; completions
+        beside them stay what they are.
+    """
 
     module: DirectModel
+    binarize: bool = False
 
     @property
     def law(self) -> LabelLaw:  # type: ignore[override]
@@ -186,6 +209,7 @@ class DirectObjective(Objective):
 
     def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """See :class:`Objective`."""
+        batch = with_coins(batch, generator) if self.binarize else batch
         return {"label": -self.module.log_label(batch).mean(-1).sum()}
 
     @torch.no_grad()
@@ -263,11 +287,12 @@ class LabelFit:
         labelled = torch.nonzero(self.rows.labelled)[:, 0]
         order = labelled[torch.randperm(len(labelled), generator=self.generator, device=device)]
         n_held = round(self.validation_fraction * len(labelled))
-        self.held: Batch | None = None
+        self.held: Rows | None = None
         if len(labelled) >= ENOUGH and n_held:
             most = max(ENOUGH, MONITOR_FLOATS // self.objective.floats_per_row())
-            self.held_at = order[:n_held][: min(MONITOR_ROWS, most)]
-            self.held = self.rows.take(self.held_at)
+            held = self.rows.part(order[:n_held][: min(MONITOR_ROWS, most)])
+            coins = new_generator(self.seed, 9, device)
+            self.held = with_coins(held, coins) if self.objective.binarize else held
             order = order[n_held:]
         others = torch.nonzero(self.rows.labelled == 0)[:, 0]
         train_at = torch.cat([order, others]) if self.unlabelled else order
@@ -289,8 +314,8 @@ class LabelFit:
         generator = new_generator(self.seed, 6, self.held.x.device)
         size = max(1, floats_at_once() // self.objective.floats_per_row())
         parts = []
-        for some in self.held_at.split(size):
-            part = self.rows.take(some)
+        for start in range(0, len(self.held), size):
+            part = self.held.take(slice(start, start + size))
             looks = [self.objective.look(part, generator) for _ in range(n_looks)]
             parts.append(Outlook.join(looks, 1))
         return Outlook.join(parts, 2)

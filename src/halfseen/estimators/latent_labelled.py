@@ -28,7 +28,7 @@ from halfseen.estimators.labelled import (
 from halfseen.estimators.latent import LatentImputer
 from halfseen.estimators.quality import warn_of_few
 from halfseen.estimators.stored_network import restore_network
-from halfseen.nn.inputs import ZeroFill
+from halfseen.nn.inputs import CompletedRow
 from halfseen.terms.completion import SAMPLERS
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelTerm
@@ -74,13 +74,18 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
                 )
 
     def _rows(self, values: np.ndarray) -> Rows:
-        """Rows as the head's model takes them: completed first where ``strategy="single"``."""
-        if self.strategy == "single" and values.shape[1]:
-            completed = self.generator_._complete(values)
-            values = self._finite(np.where(np.isnan(values), completed, values))
+        """Rows as the head's model takes them.
+
+        With ``strategy="single"`` they are completed first; the mask still says what was seen.
+        """
         if not values.shape[1]:
             return Rows.from_values(values, self.device)
-        return self.generator_._rows(values)
+        rows = self.generator_._rows(values)
+        if self.strategy != "single":
+            return rows
+        completed = self.generator_._complete(values)
+        whole = self._finite(np.where(np.isnan(values), completed, values))
+        return replace(rows, x=self.generator_._rows(whole).x)
 
     def _unfilled(self, values: np.ndarray) -> Rows:
         """Rows with their holes, in the units of the head."""
@@ -95,7 +100,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         self.n_members_ = self.generator_.n_members_
         network = self._new_head(spec.n_features, law, spec.shape)
         if self._is_direct:
-            inputs = ZeroFill(spec, self.n_members_, torch.Generator())
+            inputs = CompletedRow(spec, self.n_members_, torch.Generator())
             self.model_ = DirectModel(inputs, network, law)
         else:
             base = self.generator_.model_
@@ -126,7 +131,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
 
     def _objective(self, rows: Rows, joint: bool) -> Objective:
         if isinstance(self.model_, DirectModel):
-            return DirectObjective(self.model_)
+            return DirectObjective(self.model_, self.generator_.binarize)
         assert isinstance(self.model_, LatentModel)
         source = self.generator_
         hide = source._hide()

@@ -7,7 +7,7 @@ and the permutation-invariant set encoder of Ma et al. (EDDI, ICML 2019).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
-from halfseen.core.floats import near_one
 from halfseen.core.noise import new_generator
-from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import member, numbers, whole
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
+from halfseen.estimators.fixed_fill import FIXED, fixed_fill
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_fitting import DirectObjective
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
@@ -36,6 +35,7 @@ from halfseen.nn.inputs import (
 )
 from halfseen.tables.choice import codec_for
 from halfseen.terms.direct import DirectModel
+from halfseen.terms.pixels import check_shares
 
 __all__ = ["FilledClassifier", "FilledRegressor"]
 
@@ -44,7 +44,7 @@ LEARNED: dict[str, type[ZeroFill]] = {
     "channels": ConstantChannels,
     "set": SetEncoder,
 }
-FILLS = ("mean", "zero", *LEARNED)
+FILLS = (*FIXED, *LEARNED)
 CHECK_PARAMS = {"hidden": (16,), "max_steps": 25, "lr": 0.05, "average": 0.0}
 
 
@@ -52,6 +52,7 @@ class _Filled(HeadEstimator):
     """What the classifier and the regressor share."""
 
     fill: str
+    binarize: bool
     n_members: int
 
     units_: Units
@@ -71,14 +72,20 @@ class _Filled(HeadEstimator):
         self._set_features()
         self._choose_indicators(values)
         varying = values[:, self._varying]
-        self.units_ = Units.fit(self._spec, varying)
-        self.statistics_ = _statistics(self.fill, self._spec, self.units_, varying)
+        # Ones and zeros stay what they are, as they do behind a generator of pixels.
+        if self.binarize:
+            self.units_ = Units.identity(self._spec)
+        else:
+            self.units_ = Units.fit(self._spec, varying)
+        self.statistics_ = fixed_fill(self.fill, self._spec, self.units_, varying)
         rows = self._table_rows(values).with_labels(y)
         self._choose_bins(rows)
         self._make()
-        self._fit_head(DirectObjective(self.model_), rows, unlabelled=False)
+        self._fit_head(DirectObjective(self.model_, self.binarize), rows, unlabelled=False)
 
     def _rows(self, values: np.ndarray) -> Rows:
+        if self.binarize:
+            check_shares(self._spec, values, "binarize=True", "pass binarize=False")
         return Rows.from_values(self.units_.to_model(values), self.device)
 
     def _make(self) -> None:
@@ -113,65 +120,6 @@ class _Filled(HeadEstimator):
         restore_network(self.model_, tensors)
 
 
-def _statistics(fill: str, spec: DataSpec, units: Units, values: np.ndarray) -> np.ndarray:
-    """What missing cells are filled with, by feature (F,), in model units.
-
-    Zeros and means are those of the table's own units: a model unit of 0 is no mean of a pixel,
-    which shares its shift with others, nor of a column whose map is curved.
-    """
-    out = np.zeros(spec.n_features)
-    if fill not in FIXED:
-        return out
-    row = units.to_model(FIXED[fill](spec, values)[None])[0]
-    for j, column in enumerate(spec.columns):
-        at = slice(spec.offsets[j], spec.offsets[j + 1])
-        if not column.categorical:
-            out[at] = row[j]
-        elif fill == "mean":
-            seen = _seen(values, j).astype(int)
-            out[at] = np.bincount(seen, minlength=column.width) / max(len(seen), 1)
-    return out
-
-
-def _zeros(spec: DataSpec, values: np.ndarray) -> np.ndarray:
-    """The zero of each column (p,), or the nearest value that the column allows."""
-    row = np.zeros(spec.n_columns)
-    for j in spec.where("positive", "bounded"):
-        row[j] = np.clip(0.0, np.nanmin(values[:, j]), np.nanmax(values[:, j]))
-    return row
-
-
-def _means(spec: DataSpec, values: np.ndarray) -> np.ndarray:
-    """The mean of the seen cells of each numeric column (p,), in data units.
-
-    A pixel that no image shows takes the mean of all that is seen of its image.
-    """
-    row = np.zeros(spec.n_columns)
-    for pixels in spec.images:
-        row[pixels] = _mean(_seen(values, pixels))
-    for j in spec.where(*NUMERIC):
-        seen = _seen(values, j)
-        row[j] = _mean(seen) if seen.size else row[j]
-    return row
-
-
-def _seen(values: np.ndarray, at: int | list[int]) -> np.ndarray:
-    cells = values[:, at]
-    return cells[~np.isnan(cells)]
-
-
-def _mean(seen: np.ndarray) -> float:
-    """As :class:`Units` takes it, to the last digit."""
-    if not seen.size:
-        return 0.0
-    unit, exponent = near_one(seen)
-    return float(np.ldexp(np.mean(unit), exponent))
-
-
-#: What is known of a column before any training, by the fill that takes it.
-FIXED: dict[str, Callable[[DataSpec, np.ndarray], np.ndarray]] = {"mean": _means, "zero": _zeros}
-
-
 class FilledClassifier(IncompleteClassifier, _Filled):
     r"""Classify rows with holes by a network that is shown filled rows.
 
@@ -192,6 +140,10 @@ class FilledClassifier(IncompleteClassifier, _Filled):
         indicators, or (N, c, h, w) for images, and gives a score per class. There are three
         times as many features, or channels, with ``fill="channels"``, and 64 with
         ``fill="set"``.
+    binarize : bool
+        Whether every batch of training draws ones and zeros whose means are the seen cells
+        ("dynamic binarisation"); all numbers must lie in [0, 1] then, and are not standardised.
+        The held-out rows are drawn once; predictions take cells as they are.
     n_bins : int
         Bins with equal shares of the seen cells; the "mlp" head sees every number's place within
         them too (Gorishniy et al. 2022), and fits sharp edges better. 0 for none; tables only.
@@ -280,6 +232,7 @@ class FilledClassifier(IncompleteClassifier, _Filled):
         self,
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
+        binarize: bool = False,
         head: str | nn.Module = "mlp",
         n_bins: int = 0,
         add_indicator: bool = False,
@@ -316,9 +269,9 @@ class FilledRegressor(IncompleteRegressor, _Filled):
 
     Parameters
     ----------
-    fill, head, n_bins, add_indicator, hidden, activation, dropout, n_members, calibrate, \
-validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, average, \
-clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
+    fill, binarize, head, n_bins, add_indicator, hidden, activation, dropout, n_members, \
+calibrate, validation_fraction, max_steps, batch_size, lr, schedule, patience, weight_decay, \
+average, clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbose
         As in :class:`FilledClassifier`; a head of your own gives a mean and a raw scale, of
         which the softplus is taken.
 
@@ -354,6 +307,7 @@ clip_norm, time_budget, kinds, keep_empty_features, random_state, device, verbos
         self,
         *,
         fill: Literal["mean", "zero", "constant", "channels", "set"] = "mean",
+        binarize: bool = False,
         head: str | nn.Module = "mlp",
         n_bins: int = 0,
         add_indicator: bool = False,

@@ -14,6 +14,7 @@ from halfseen.errors import SettingError
 
 __all__ = [
     "INPUTS",
+    "CompletedRow",
     "ConstantChannels",
     "FixedConstant",
     "LearnedConstant",
@@ -39,6 +40,14 @@ class ZeroFill(nn.Module):
     def _members(self, row: Tensor) -> Tensor:
         """Give rows (B, n) or (M, 1, B, n) their leading axes."""
         return row.expand(self.n_members, 1, *row.shape[-2:])
+
+
+class CompletedRow(ZeroFill):
+    """Features of rows that were completed: what was not seen is an answer, and shown as well."""
+
+    def forward(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Rows and masks (B, p) or (M, 1, B, p) to (M, 1, B, n_out)."""
+        return self._members(self.features(x))
 
 
 class MaskChannels(ZeroFill):

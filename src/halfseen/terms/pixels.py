@@ -84,8 +84,13 @@ class BernoulliHead(Head):
         return BernoulliLaw(raw)
 
 
-def check_shares(spec: DataSpec, values: np.ndarray) -> None:
-    """Refuse numbers outside [0, 1], which a Bernoulli law cannot score.
+def check_shares(
+    spec: DataSpec,
+    values: np.ndarray,
+    setting: str = "observation='bernoulli'",
+    remedy: str = "choose observation='gaussian'",
+) -> None:
+    """Refuse numbers outside [0, 1], which are no shares of ones.
 
     Parameters
     ----------
@@ -93,6 +98,8 @@ def check_shares(spec: DataSpec, values: np.ndarray) -> None:
         The p columns.
     values : array of shape (n, p)
         Data units, NaN where missing.
+    setting, remedy : str
+        What asks for shares, and what else to do, for the message.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def check_shares(spec: DataSpec, values: np.ndarray) -> None:
         return
     row, j = (int(place) for place in np.argwhere(outside)[0])
     raise ColumnError(
-        f"Column {spec.columns[j].name!r} holds {values[row, j]:g}, and observation='bernoulli'. "
+        f"Column {spec.columns[j].name!r} holds {values[row, j]:g}, and {setting}. "
         "Expected values in [0, 1]: divide by the largest possible value (255 for grey levels of "
-        "8 bits), or choose observation='gaussian'."
+        f"8 bits), or {remedy}."
     )

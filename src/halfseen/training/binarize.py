@@ -18,7 +18,8 @@ def binarized(x: Tensor, generator: torch.Generator) -> Tensor:
     Parameters
     ----------
     x : Tensor
-        Cells in [0, 1]; a missing one, which is 0 in a batch, stays 0.
+        Cells in [0, 1]; a missing one, which is 0 in a batch, stays 0, and so do codes of
+        categories what they are.
     generator : torch.Generator
         Source of the draws.
 
@@ -28,8 +29,8 @@ def binarized(x: Tensor, generator: torch.Generator) -> Tensor:
 
     Examples
     --------
-    >>> binarized(torch.tensor([0.0, 1.0]), torch.Generator().manual_seed(0))
-    tensor([0., 1.])
+    >>> binarized(torch.tensor([0.0, 1.0, 2.0]), torch.Generator().manual_seed(0))
+    tensor([0., 1., 2.])
     """
     u = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return (u < x).to(x.dtype)
+    return torch.where((x > 0) & (x < 1), (u < x).to(x.dtype), x)
