@@ -61,8 +61,7 @@ def single_experts(mean: Tensor, log_variance: Tensor, seen: Tensor) -> Proposal
     tensor([[1.5000],
             [0.0000]])
     """
-    one = (expert.unsqueeze(-2) for expert in (mean, log_variance))
-    return product_of_experts(*one, seen[..., None])
+    return product_of_experts(mean.unsqueeze(-2), log_variance.unsqueeze(-2), seen[..., None])
 
 
 class ProductProposal(nn.Module):
