@@ -13,6 +13,7 @@ from halfseen.datasets.covertype import COVERTYPE
 from halfseen.datasets.images import Images
 from halfseen.datasets.uci import UCI
 from halfseen.errors import MissingDependencyError
+from halfseen.estimators.label_fitting import LabelFit
 from halfseen.experiments import (
     notmiwae_celeba,
     supmiwae_mnist,
@@ -130,13 +131,24 @@ def test_every_row_of_the_wine(wine, tmp_path):
     assert records["mean-ridge"]["metrics"]["coverage"] > 0.7
 
 
-def test_every_row_of_the_digits(digits, tmp_path):
+def test_every_row_of_the_digits(digits, tmp_path, monkeypatch):
+    learned, fit = [], LabelFit.run
+    monkeypatch.setattr(
+        LabelFit, "run", lambda self, *words: learned.append(self) or fit(self, *words)
+    )
     experiment = supmiwae_mnist.SUPMIWAE_MNIST
     assert {cell.table for cell in experiment.cells(quick=True)} == {"0.5", "0.7", "0.9"}
     records = run_quick(
         experiment, tmp_path / "r.jsonl", tables=["0.5"], rows=[row.key for row in experiment.rows]
     )
-    assert len(records) == 11
+    assert len(records) == len(learned) == 11
+    for head in learned:
+        # Every head, the oracle's too, throws its coins of grey pictures, and is watched by coins.
+        assert head.objective.binarize
+        x, seen = head.rows.x[head.rows.s > 0], head.held.x[head.held.s > 0]
+        assert ((x > 0) & (x < 1)).float().mean() > 0.9
+        assert set(seen.unique().tolist()) == {0.0, 1.0}
+        assert len(head.rows) == 90
 
 
 def test_digits_have_the_same_holes_for_every_seed(digits):
@@ -144,10 +156,15 @@ def test_digits_have_the_same_holes_for_every_seed(digits):
     np.testing.assert_array_equal(tasks[0].x_train, tasks[1].x_train)
     task = tasks[0]
     assert np.isnan(task.x_test).mean() == pytest.approx(0.9, abs=0.01)
+    np.testing.assert_array_equal(tasks[0].complete_test, tasks[1].complete_test)
+    for whole, holed in (
+        (task.complete_train, task.x_train),
+        (task.complete_test, task.x_test),
+    ):
+        seen = ~np.isnan(holed)
+        np.testing.assert_array_equal(holed[seen], whole[seen])
     assert set(np.unique(task.complete_test)) == {0.0, 1.0}
-    grey = task.x_generator[~np.isnan(task.x_generator)]
-    assert ((grey > 0) & (grey < 1)).mean() > 0.9
-    np.testing.assert_array_equal(np.isnan(task.x_generator), np.isnan(task.x_train))
+    assert ((task.complete_train > 0) & (task.complete_train < 1)).mean() > 0.9
 
 
 def test_every_row_of_a_toy(tmp_path, monkeypatch):

@@ -81,8 +81,6 @@ class Split:
         From this split and a seed to an unfitted imputer, by name.
     budget : Budget
         Of all rows.
-    x_generator : table or array, optional
-        What generators are fitted to, by default ``x_train``.
     """
 
     x_train: Any
@@ -93,14 +91,12 @@ class Split:
     complete_test: Any
     generators: Mapping[str, Callable[[Split, int], Any]] = field(default_factory=dict)
     budget: Budget = Budget()
-    x_generator: Any = None
     _fitted: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def generator(self, name: str, seed: int) -> Any:
         """A fitted generator, which all rows share; nobody changes it."""
         if (name, seed) not in self._fitted:
-            rows = self.x_train if self.x_generator is None else self.x_generator
-            self._fitted[name, seed] = self.generators[name](self, seed).fit(rows)
+            self._fitted[name, seed] = self.generators[name](self, seed).fit(self.x_train)
         return self._fitted[name, seed]
 
     def rows(self, complete: bool) -> tuple[Any, Any]:
