@@ -150,17 +150,29 @@ def test_draws_have_the_moments_of_the_law_and_keep_what_is_seen():
         assert np.abs((found - covariance) / np.outer(scale, scale)).max() < 0.08
 
 
-def some_rows(law, at):
-    """The same law of some rows."""
-    own = law.mixture.law.map(lambda part: part[at])
-    mixture = LowRankMixture(law.mixture.log_weights[at], own)
-    return Conditional(mixture, law.x[at], law.s[at], law.reader)
+def test_laws_of_some_rows_are_found_by_slices_places_and_truth_values():
+    law, x = case()
+    picked = np.arange(N) % 2 == 0
+    choices = (slice(1, 4), slice(None, None, -2), [4, 1, 1], np.array([-1, 0]), picked, [])
+    for rows in (*choices, picked.tolist()):
+        at = np.arange(N)[rows if len(np.shape(rows)) == 0 or len(rows) else slice(0, 0)]
+        some = law[rows]
+        assert len(some) == len(at)
+        np.testing.assert_array_equal(some.mean, law.mean[at])
+        np.testing.assert_array_equal(some.variance, law.variance[at])
+        np.testing.assert_allclose(some.log_prob(x[at]), law.log_prob(x)[at])
+        assert some.names == law.names
+    images, _ = case(shape=(1, 2, 2))
+    assert images[1:3].mean.shape == (2, 1, 2, 2)
+    for wrong in (0, True, "a", [N], [1.5], picked[:-1], [[0]], (0, 1, None)):
+        with pytest.raises(SettingError, match="as rows of 6 laws"):
+            law[wrong]
 
 
 def test_what_is_drawn_of_a_row_does_not_depend_on_its_neighbours():
     law, x = case()
     for i in range(N):
-        alone, own = some_rows(law, [i]), x[i : i + 1]
+        alone, own = law[[i]], x[i : i + 1]
         pairs = (
             (law.sample(3, random_state=1)[:, i], alone.sample(3, random_state=1)[:, 0]),
             (law.entropy(5)[i], alone.entropy(5)[0]),
@@ -173,7 +185,7 @@ def test_what_is_drawn_of_a_row_does_not_depend_on_its_neighbours():
 
 def test_equal_rows_have_equal_scores_and_different_draws():
     law, x = case()
-    twice = some_rows(law, [2, 2])
+    twice = law[[2, 2]]
     assert twice.entropy(5)[0] == twice.entropy(5)[1]
     scores = twice.discretized_log_prob(x[[2, 2]], 0.1)
     assert scores[0] == scores[1]

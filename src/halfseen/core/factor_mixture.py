@@ -198,6 +198,15 @@ class LowRankMixture:
         log_density = self.law.log_prob(x[:, None], s[:, None])
         return torch.logsumexp(self.log_weights + log_density, -1)
 
+    def most_probable(self, n_kept: int) -> LowRankMixture:
+        """The mixture of each row's ``n_kept`` most probable components, if it has more."""
+        if n_kept >= self.log_weights.shape[1]:
+            return self
+        top, at = self.log_weights.topk(n_kept, -1)
+        rows = torch.arange(len(at), device=at.device)[:, None]
+        law = self.law.map(lambda part: part[rows, at])
+        return LowRankMixture(torch.log_softmax(top, -1), law)
+
     def pick(self, noise: Noise) -> LowRankNormal:
         """One component of each row by the weights, (..., n) by noise of that shape."""
         weights = self.log_weights.exp()

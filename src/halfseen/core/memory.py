@@ -10,7 +10,7 @@ from numbers import Real
 
 from halfseen.errors import SettingError
 
-__all__ = ["floats_at_once", "limit_memory", "reserving", "reserving_table"]
+__all__ = ["floats_at_once", "limit_memory", "pieces_at_once", "reserving", "reserving_table"]
 
 UNITS = {"": 1, "B": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 UNITS |= {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -39,8 +39,8 @@ def limit_memory(max_memory: float | str | None) -> Iterator[None]:
     ----------
     max_memory : float, str or None
         Bytes, or a text such as ``"500 MB"`` or ``"2GiB"``; None is no limit. It counts what is
-        taken on top of what the process has: the table, the model in training, and parts of
-        the work; not the answer.
+        taken on top of what the process has: the table, the model in training, parts of the
+        work, and the law that ``conditional`` gives; not other answers.
 
     Raises
     ------
@@ -78,6 +78,24 @@ def floats_at_once(most: int = 2**62) -> int:
     """
     limit = _limit.get()
     return most if limit is None else max(1, min(most, limit // (4 * COPIES)))
+
+
+def pieces_at_once(n_bytes: int) -> int:
+    """How many things of a size may be kept while others are worked on: all without a limit.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What each takes.
+
+    Examples
+    --------
+    >>> with limit_memory("16 MB"):
+    ...     pieces_at_once(10**6)
+    12
+    """
+    limit = _limit.get()
+    return 2**62 if limit is None else int(SHARE * limit // max(1, n_bytes))
 
 
 @contextmanager

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from halfseen.core.factor_mixture import LowRankMixture
-from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
 from halfseen.estimators.base import positive_draws
-from halfseen.estimators.conditional_cells import CellReader
+from halfseen.estimators.conditional_rows import RowLaws
 from halfseen.objectives.conditional import Steps, log_mass
 
 __all__ = ["Conditional"]
@@ -26,7 +23,7 @@ HALVINGS = 60
 
 
 @dataclass(frozen=True, repr=False)
-class Conditional:
+class Conditional(RowLaws):
     r"""The conditional law of the missing cells of n rows, a mixture of Gaussians of low rank.
 
     .. math:: p(x_{mis} \mid x_{obs}) = \sum_c w_c N(x_{mis}; m_c, A_c A_c^T + \mathrm{diag}(d_c))
@@ -60,28 +57,6 @@ class Conditional:
     >>> law.marginal([1]).quantile(0.9).shape, law.sample(5, random_state=0).shape
     ((2, 1), (5, 2, 2))
     """
-
-    mixture: LowRankMixture
-    x: Tensor
-    s: Tensor
-    reader: CellReader
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the F cells: columns, or "column=level"."""
-        return self.reader.names
-
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Of a row that is an image: (c, h, w)."""
-        return self.reader.shape
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __repr__(self) -> str:
-        n_components = self.mixture.log_weights.shape[1]
-        return f"Conditional({len(self)} rows, {len(self.names)} cells, {n_components} components)"
 
     # ---- moments ------------------------------------------------------------------------
 
@@ -124,9 +99,7 @@ class Conditional:
     @property
     def variance(self) -> np.ndarray:
         """Variance of every cell (n, F), or (n, c, h, w); 0 where seen."""
-        law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]
-        apart = (law.mean - self._center()[:, None]).square()
-        return self._rows((weights * (law.marginal_variance + apart)).sum(1) * (1 - self.s))
+        return self._rows(self._by_rows(lambda part, _: part._variance()))
 
     def quantile(self, q: float) -> np.ndarray:
         """Quantile of every cell (n, F), or (n, c, h, w), by itself; seen cells are as they were.
@@ -138,6 +111,14 @@ class Conditional:
         """
         if not (isinstance(q, (int, float)) and 0 < q < 1):
             raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
+        return self._rows(self._by_rows(lambda part, _: part._quantile(q)))
+
+    def _variance(self) -> Tensor:
+        law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]
+        apart = (law.mean - self._center()[:, None]).square()
+        return (weights * (law.marginal_variance + apart)).sum(1) * (1 - self.s)
+
+    def _quantile(self, q: float) -> Tensor:
         law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]
         scale = law.marginal_variance.sqrt()
         step = torch.special.ndtri(torch.tensor(q, dtype=scale.dtype)) * scale
@@ -148,7 +129,7 @@ class Conditional:
             below = torch.special.ndtr((middle[:, None] - law.mean) / scale)
             right = (weights * below).sum(1) < q
             low, high = torch.where(right, middle, low), torch.where(right, high, middle)
-        return self._rows(torch.where(self.s > 0, self.x, (low + high) / 2))
+        return torch.where(self.s > 0, self.x, (low + high) / 2)
 
     # ---- density ------------------------------------------------------------------------
 
@@ -171,7 +152,8 @@ class Conditional:
         array of shape (n,)
             In nats, for the units of the table; 0 where nothing is missing.
         """
-        return self.mixture.log_prob(*self._scored(x_true, cells)).numpy()
+        x, s = self._scored(x_true, cells)
+        return self._by_rows(lambda part, at: part.mixture.log_prob(x[at], s[at])).numpy()
 
     def dequantized_log_prob(
         self,
@@ -205,13 +187,18 @@ class Conditional:
         array of shape (n,)
             In nats, at most about 0.
         """
-        (x, s), noise = self._scored(x_true, cells), self._noise(random_state)
-        width = _steps(width, None).width
-        total = torch.zeros(len(x), dtype=x.dtype)
-        for _ in range(positive_draws(n_draws)):
-            within = noise.uniform(x.shape[-1])[0, 0].to(x) - 0.5
-            total += self.mixture.log_prob(x + width * within, s)
-        return (total / n_draws + np.log(width) * s.sum(-1)).numpy()
+        (x, s), seed = self._scored(x_true, cells), seed_from(random_state)
+        width, n_draws = _steps(width, None).width, positive_draws(n_draws)
+
+        def scores(part: Conditional, at: slice) -> Tensor:
+            noise = part._noise(seed)
+            total = torch.zeros(len(part), dtype=x.dtype)
+            for _ in range(n_draws):
+                within = noise.uniform(x.shape[-1])[0, 0].to(x) - 0.5
+                total += part.mixture.log_prob(x[at] + width * within, s[at])
+            return total / n_draws + np.log(width) * s[at].sum(-1)
+
+        return self._by_rows(scores).numpy()
 
     def discretized_log_prob(
         self,
@@ -250,15 +237,20 @@ class Conditional:
         array of shape (n,)
             In nats; at most 0, but for the error of the mean.
         """
-        (x, s), noise = self._scored(x_true, cells), self._noise(random_state)
+        (x, s), seed = self._scored(x_true, cells), seed_from(random_state)
         _check_limits(x, s, width, limits)
-        steps, law = _steps(width, limits), self.mixture.law
-        total = torch.full(law.mean.shape[:2], -torch.inf, dtype=x.dtype)
-        for _ in range(positive_draws(n_draws)):
-            step = noise.normal(law.mean.shape[1], law.rank)[0, 0].to(x)
-            log_w = log_mass(law, x[:, None], s[:, None], steps, step)
-            total = torch.logaddexp(total, log_w)
-        return torch.logsumexp(self.mixture.log_weights + total, -1).numpy() - np.log(n_draws)
+        steps, n_draws = _steps(width, limits), positive_draws(n_draws)
+
+        def scores(part: Conditional, at: slice) -> Tensor:
+            noise, law = part._noise(seed), part.mixture.law
+            total = torch.full(law.mean.shape[:2], -torch.inf, dtype=x.dtype)
+            for _ in range(n_draws):
+                step = noise.normal(law.mean.shape[1], law.rank)[0, 0].to(x)
+                log_w = log_mass(law, x[at, None], s[at, None], steps, step)
+                total = torch.logaddexp(total, log_w)
+            return torch.logsumexp(part.mixture.log_weights + total, -1) - np.log(n_draws)
+
+        return self._by_rows(scores).numpy()
 
     def entropy(self, n_draws: int = 1000, random_state: Any = 0) -> np.ndarray:
         """Entropy of the missing cells of each row.
@@ -276,14 +268,18 @@ class Conditional:
         array of shape (n,)
             In nats; 0 where nothing is missing.
         """
+        seed, n_draws = seed_from(random_state), positive_draws(n_draws)
+        return self._by_rows(lambda part, _: part._entropy(seed, n_draws)).numpy()
+
+    def _entropy(self, seed: int, n_draws: int) -> Tensor:
         s = 1 - self.s
         if self.mixture.log_weights.shape[1] == 1:
-            return self.mixture.law.entropy(s[:, None])[:, 0].numpy()
-        noise = self._noise(random_state)
+            return self.mixture.law.entropy(s[:, None])[:, 0]
+        noise = self._noise(seed)
         total = torch.zeros(len(self), dtype=torch.float64)
-        for _ in range(positive_draws(n_draws)):
+        for _ in range(n_draws):
             total -= self.mixture.log_prob(self.mixture.draw(noise)[0, 0], s)
-        return (total / n_draws).numpy()
+        return total / n_draws
 
     def sample(self, n_draws: int = 1, random_state: Any = None) -> np.ndarray:
         """Rows whose missing cells are drawn together.
@@ -307,68 +303,12 @@ class Conditional:
         ]
         return np.stack(draws)
 
-    # ---- other laws ---------------------------------------------------------------------
-
-    def marginal(self, columns: Iterable[Any]) -> Conditional:
-        """The law of some cells alone.
-
-        Parameters
-        ----------
-        columns : sequence
-            Each one is the label of a column as fit saw it, the name of a cell, such as
-            "city=Rome", or a pair of a column and one of its levels, such as ("city", "Rome");
-            where several fit, labels come first. Whole numbers are labels where the table of fit
-            had labels that are not all text; else they are places of columns in that table, those
-            that never vary counted. Of images they are places of pixels, in the order c, h, w.
-
-        Returns
-        -------
-        Conditional
-            Of those cells, in that order, and no image any more; a category has a cell per level.
-            Its ``log_prob`` takes whole tables as before, or arrays of its cells or of all.
-
-        Raises
-        ------
-        SettingError
-            Where something is no such column, never varies, or comes twice.
-        """
-        if not isinstance(columns, Iterable):
-            raise SettingError(
-                f"Got columns={columns!r}. Expected a list of columns, such as [0] or ['age']."
-            )
-        wanted = [columns] if isinstance(columns, str) else list(columns)
-        at = [place for column in wanted for place in self.reader.find(column)]
-        if len(set(at)) < len(at) or not at:
-            raise SettingError(f"Got columns {wanted!r}. Expected some, each of them once.")
-        law = self.mixture.law.cells(at)
-        mixture = LowRankMixture(self.mixture.log_weights, law)
-        return Conditional(mixture, self.x[:, at], self.s[:, at], self.reader.part(at))
-
-    def floored(self, variance: float) -> Conditional:
-        """The same law with at least this variance of the noise of each cell, in table units.
-
-        A cell that is always the same has a density without bound: what a floor does to a
-        log-density should be said with it.
-        """
-        law = self.mixture.law
-        floored = LowRankNormal(law.mean, law.factor, law.variance.clamp_min(variance))
-        return replace(self, mixture=LowRankMixture(self.mixture.log_weights, floored))
-
     # ---- parts --------------------------------------------------------------------------
 
     def _noise(self, random_state: Any, *, apart: bool = False) -> RowNoise:
         """Noise of each row's own, whatever its neighbours; ``apart`` for equal rows, too."""
         keys = row_keys(self.x.numpy(), self.s.numpy(), seed_from(random_state), apart=apart)
         return RowNoise(keys, 1, 1)
-
-    def _center(self) -> Tensor:
-        return (self.mixture.log_weights.exp()[..., None] * self.mixture.law.mean).sum(1)
-
-    def _rows(self, x: Tensor) -> np.ndarray:
-        """Cells (n, F, ...) as an array of the shape of rows."""
-        if self.shape is None:
-            return x.numpy()
-        return x.reshape(len(x), *self.shape, *x.shape[2:]).numpy()
 
     def _scored(self, x_true: Any, cells: bool | None) -> tuple[Tensor, Tensor]:
         """True cells, 0 where not scored, and the mask of those that are."""

@@ -174,7 +174,7 @@ class CellReader:
                 "for cells, such as what sample() gives."
             )
         values = np.full((len(x_true), len(self.whole)), np.nan)
-        values[:, held] = x_true.reshape(len(x_true), -1)
+        values[:, held] = x_true.reshape(len(x_true), len(held))
         if np.isinf(values).any():
             raise SettingError("Got infinite cells. Expected finite ones, or NaN where unknown.")
         return values[:, list(self.places)]

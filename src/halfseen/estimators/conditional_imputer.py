@@ -10,32 +10,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from halfseen.core.batch import Rows
 from halfseen.core.factor_mixture import LowRankMixture
-from halfseen.core.features import Features
 from halfseen.core.noise import Noise, seed_from
 from halfseen.core.spec import CATEGORICAL, DataSpec
 from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
-from halfseen.estimators.conditional import Conditional
-from halfseen.estimators.conditional_cells import Cell, CellReader
 from halfseen.estimators.conditional_draws import draw_cells
+from halfseen.estimators.conditional_laws import LawImputer
 from halfseen.estimators.floors import noise_floors
 from halfseen.estimators.ranges import seen_range
 from halfseen.estimators.repeats import Repeats, find_repeats
-from halfseen.estimators.row_drawer import RowDrawer
 from halfseen.estimators.stored_network import set_common
-from halfseen.tables.codec import TableCodec
 from halfseen.terms.laws import GaussianLaw
 
 __all__ = ["ConditionalImputer"]
 
 
-class ConditionalImputer(RowDrawer):
+class ConditionalImputer(LawImputer):
     """Base of the methods that give the conditional law of a row's missing cells in closed form.
 
     Cells are features: standardised numbers, and an indicator per category. A subclass learns
@@ -55,7 +50,6 @@ class ConditionalImputer(RowDrawer):
     #: Whether numbers keep a scale on which the law is Gaussian in the units of the table.
     affine: ClassVar[bool] = False
 
-    units_: Units
     floor_: np.ndarray
     repeats_: Repeats
     range_: tuple[np.ndarray, np.ndarray]
@@ -69,10 +63,6 @@ class ConditionalImputer(RowDrawer):
     @abstractmethod
     def _learn(self, rows: Rows, spec: DataSpec) -> None:
         """Fit to the rows of the table, in model units."""
-
-    @abstractmethod
-    def _mixture(self, rows: Rows) -> LowRankMixture:
-        """The law of all features (n, C, F) of some rows, given those seen, in model units."""
 
     def _unconditional(self, empty: Rows) -> LowRankMixture:
         """The law from which new rows are drawn; ``empty`` is one row of which nothing is seen."""
@@ -119,21 +109,9 @@ class ConditionalImputer(RowDrawer):
         """Precision of the model."""
         return torch.float64
 
-    @property
-    def _expand(self) -> Features:
-        return Features(self.units_.spec).to(self.device)
-
     def _feature_floors(self) -> np.ndarray:
         """Smallest scale of the noise of every feature (F,)."""
         return np.repeat(self.floor_, [column.width for column in self.units_.spec.columns])
-
-    def _features(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Features (n, F), 0 where missing, and their mask."""
-        s = self._expand.mask(rows.s)
-        return self._expand(rows.x) * s, s
-
-    def _rows(self, values: np.ndarray) -> Rows:
-        return Rows.from_values(self.units_.to_model(values), self.device, self._dtype)
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -207,88 +185,6 @@ class ConditionalImputer(RowDrawer):
         filled, columns = np.concatenate(parts), self._spec.where(*CATEGORICAL)
         filled[:, columns] = self._complete(values)[:, columns]
         return filled
-
-    @torch.no_grad()
-    def conditional(self, X: Any) -> Conditional:
-        """The law of the missing cells of each row, given its seen cells, in closed form.
-
-        Parameters
-        ----------
-        X : table of shape (n, p), or images (n, c, h, w)
-            The columns of fit; rows have masks of their own.
-
-        Returns
-        -------
-        Conditional
-            With mean, covariance, ``log_prob``, ``sample``, ``marginal`` and ``entropy``, over
-            the columns that vary, in the units of the table.
-
-        Raises
-        ------
-        SettingError
-            Where the model bends a column, so that its law is not Gaussian in the table's units.
-        """
-        check_is_fitted(self, "codec_")
-        if not self._varying:
-            raise SettingError(
-                "Got a table in which no column varies: there is no law of its cells. Expected a "
-                "column with two values at least."
-            )
-        if self.units_.curved:
-            names = [self.units_.spec.names[j] for j in self.units_.curved]
-            raise SettingError(
-                f"Got columns {names} on a bent scale (positive, counted, bounded or skewed). "
-                f"Expected columns whose law is Gaussian in the table's units: use "
-                f"{type(self).__name__.replace('Imputer', 'Density')}, which bends none."
-            )
-        values = self._encode(X).values[:, self._varying]
-        law = self._law_of(self._rows(values))
-        return self._in_data_units(law, values)
-
-    @torch.no_grad()
-    def _law_of(self, rows: Rows) -> Conditional:
-        """The conditional law in model units, float64 on the processor."""
-        x, s = (part.cpu().double() for part in self._features(rows))
-        mixture = self._mixture(rows)
-        law = mixture.law.map(lambda part: part.cpu().double())
-        # Weights sum to one in double precision, too.
-        held = LowRankMixture(torch.log_softmax(mixture.log_weights.cpu().double(), -1), law)
-        return Conditional(held, x, s, self._reader())
-
-    def _in_data_units(self, law: Conditional, values: np.ndarray) -> Conditional:
-        """The same in the units of the table; seen numbers are as they were, bit by bit."""
-        expand = self._expand.cpu()
-        shift, scale = (
-            torch.full((self.units_.spec.n_features,), blank, dtype=torch.float64)
-            for blank in (0.0, 1.0)
-        )
-        shift[expand.numeric_at] = torch.as_tensor(self.units_.shift)[expand.numeric]
-        scale[expand.numeric_at] = torch.as_tensor(self.units_.scale)[expand.numeric]
-        mixture = LowRankMixture(law.mixture.log_weights, law.mixture.law.rescaled(shift, scale))
-        x = expand(torch.as_tensor(np.nan_to_num(values))) * law.s
-        return replace(law, mixture=mixture, x=x)
-
-    def _reader(self) -> CellReader:
-        """The cells of a law, and how they are found in tables."""
-        cells: list[Cell] = []
-        labels: dict[str, list[Any]] = getattr(self.codec_, "levels", {})
-        for place, column in zip(self._varying, self.units_.spec.columns, strict=True):
-            levels = labels.get(column.name, range(column.n_levels)) if column.categorical else ()
-            own = [Cell(f"{column.name}={level}", place, level) for level in levels]
-            cells += own or [Cell(column.name, place)]
-        codec, names = self.codec_, tuple(self.codec_.spec.names)
-        is_table = isinstance(codec, TableCodec)
-        numbered = isinstance(codec, TableCodec) and codec.labelled and codec.feature_names is None
-        shape, whole = self._spec.shape, tuple(cells)
-        return CellReader(whole, names, shape, is_table, self._read, numbered=numbered)
-
-    def _read(self, table: Any) -> np.ndarray:
-        """Features (n, F) of a table in its own units, NaN where unknown."""
-        values = self._encode(table).values[:, self._varying]
-        expand = self._expand.cpu()
-        x = expand(torch.as_tensor(np.nan_to_num(values))).numpy()
-        unknown = expand.mask(torch.as_tensor(np.isnan(values))).numpy()
-        return np.where(unknown, np.nan, x)
 
     def _drawn(self, rows: Rows, source: Noise, *, noise: bool) -> np.ndarray:
         return self._cells_of(self._mixture(rows), source, noise=noise)

@@ -131,7 +131,7 @@ class GaussianCopulaImputer(MixtureImputer):
             out[..., j] = scores.step(out[..., j])
         return out
 
-    def conditional(self, X: Any) -> Any:
+    def conditional(self, X: Any, n_kept: int | None = None) -> Any:
         """Refused: scores have a Gaussian law, values have none in closed form.
 
         Raises
