@@ -11,7 +11,9 @@ import pyarrow.parquet as parquet
 import pytest
 from typer.testing import CliRunner
 
+import halfseen
 from halfseen.cli import app
+from halfseen.cli.making import parse_settings
 
 TINY = ["--max-steps", "30", "--set", "hidden=[8]", "--set", "n_members=1"]
 TINY += ["--set", "n_importance_predict=50"]
@@ -50,6 +52,36 @@ def assert_completes(before, after):
     for old_row, new_row in zip(old, new, strict=True):
         for was, cell in zip(old_row, new_row, strict=True):
             assert cell == was if was not in ("NA", "", "?") else cell not in ("NA", "", "?")
+
+
+def test_modalities_are_named_in_json(table, tmp_path):
+    model, said = tmp_path / "m.halfseen", 'blocks={"person": ["age", "city"]}'
+    words = (
+        "fit",
+        table,
+        "--save",
+        model,
+        "--ignore",
+        "id",
+        "--method",
+        "vae",
+        "--set",
+        said,
+        *TINY,
+    )
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    fitted = halfseen.load(model)
+    assert fitted.blocks == {"person": ["age", "city"]}
+    assert [block.columns for block in fitted.codec_.spec.with_blocks(fitted.blocks).blocks] == [
+        (0, 1)
+    ]
+
+
+def test_values_of_settings():
+    assert parse_settings(["a={}", "b=[1, null]", "c={x = 1}", "d=[0x10]", "e=", "f=1_0"]) == {
+        "a": {}, "b": [1, None], "c": {"x": 1}, "d": [16], "e": "", "f": 10,
+    }  # fmt: skip
 
 
 def test_impute_keeps_the_text_of_seen_cells(table, tmp_path):

@@ -38,6 +38,7 @@ def assert_refused(result, *parts):
         (["--direction", "high"], "Add --method not-miwae."),
         (["--direction", "high", "--direction", "age=low"], "COLUMN=high"),
         (["--set", "hidden"], "NAME=VALUE"),
+        (["--set", 'blocks={"a": [1'], "Expected JSON"),
         (["--set", "hiden=[8]"], "Did you mean 'hidden'?"),
         (["--ignore", "town"], "no column 'town'"),
         (["--long"], "--draws"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +97,40 @@ def parse_direction(given: Sequence[str] | None) -> str | dict[str, str] | None:
 
 
 def parse_settings(given: Sequence[str]) -> dict[str, Any]:
-    """Settings from ``name=value``; values are numbers, true, false, none, [lists] or text.
+    """Settings from ``name=value``: numbers, true, false, none, [lists], {objects} or text.
+
+    Lists and objects are those of JSON, or of TOML.
 
     Examples
     --------
     >>> parse_settings(["hidden=[64, 64]", "lr=0.01", "decision=median", "patience=none"])
     {'hidden': [64, 64], 'lr': 0.01, 'decision': 'median', 'patience': None}
+    >>> parse_settings(['blocks={"lab": ["iron", "salt"]}'])
+    {'blocks': {'lab': ['iron', 'salt']}}
     """
     settings = {}
     for item in given:
         name, mark, value = item.partition("=")
         if not mark or not name:
             raise SettingError(f"Got --set {item}. Expected NAME=VALUE.")
-        settings[name.strip()] = _value(value.strip())
+        settings[name.strip()] = _value(item, value.strip())
     return settings
 
 
-def _value(text: str) -> Any:
+def _value(item: str, text: str) -> Any:
     if text.lower() == "none":
         return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    nested = text[:1] in ("{", "[")
+    for read in (json.loads, _toml) if nested else (_toml,):
+        with suppress(ValueError, RecursionError):
+            return read(text)
+    if nested:
+        raise SettingError(
+            f"Got --set {item[:80]}, which is no list or object. Expected JSON, as in "
+            """--set 'blocks={"lab": ["iron", "salt"]}'."""
+        )
+    return text
+
+
+def _toml(text: str) -> Any:
+    return tomllib.loads(f"value = {text}")["value"]

@@ -93,7 +93,8 @@ Set: TypeAlias = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any other setting of the method, such as hidden=[64,64]; may be repeated.",
+        help="Any other setting of the method, such as hidden=[64,64] or "
+        """'blocks={"lab":["iron","salt"]}'; may be repeated.""",
         rich_help_panel="Model",
     ),
 ]
