@@ -64,7 +64,10 @@ def test_files_written_again_say_the_same(path, tmp_path):
     again.save(tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     facts, tensors = unpack(path.read_bytes())
-    assert unpack((tmp_path / "two").read_bytes()) == (facts, tensors)
+    said = unpack((tmp_path / "two").read_bytes())
+    # Settings that are younger than the file have their defaults.
+    facts["params"] = said[0]["params"] | facts["params"]
+    assert said == (facts, tensors)
 
 
 def test_any_reader_of_safetensors_reads_the_tensors(tmp_path):

@@ -81,6 +81,57 @@ def test_on_complete_rows_it_is_as_good_as_scikit_learns(covariance):
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
+@pytest.mark.parametrize("covariance", ["full", "diagonal", "spherical"])
+def test_gradients_reach_the_likelihood_of_em(covariance):
+    """From the same rows at random, where one step of EM is far from the last."""
+    _, holed = table()
+    shared = {"n_components": 2, "n_starts": 1, "covariance": covariance, "random_state": 0}
+    shared |= {"prior_rows": 0.0, "noise_floor": 0.05, "start": "random"}
+    em = GMMDensity(**shared, max_iter=500, tol=1e-8).fit(holed)
+    model = GMMDensity(**shared, solver="gradient", max_steps=250, lr=0.1).fit(holed)
+    begun = GMMDensity(**shared, max_iter=1).fit(holed)
+    assert em.score(holed) > begun.score(holed) + 1
+    assert model.score(holed) == pytest.approx(em.score(holed), abs=0.01)
+    assert model.model_.law.factor.shape == em.model_.law.factor.shape
+    assert not model.model_.law.mean.requires_grad
+    assert (em.converged_, model.converged_) == (True, False)
+
+
+def test_gradients_add_the_rows_in_thought_that_em_adds():
+    _, holed = table()
+    shared = {"n_components": 2, "n_starts": 1, "prior_rows": 10.0, "random_state": 0}
+    em = GMMDensity(**shared, max_iter=500, tol=1e-8).fit(holed)
+    model = GMMDensity(**shared, solver="gradient", max_steps=250, lr=0.1).fit(holed)
+    free = GMMDensity(**{**shared, "prior_rows": 0.0}).fit(holed)
+    sizes = [
+        sorted(np.linalg.slogdet(dense(m, c)[1])[1] for c in range(2)) for m in (em, model, free)
+    ]
+    np.testing.assert_allclose(sizes[1], sizes[0], atol=0.01)
+    assert (np.subtract(sizes[0], sizes[2]) > 2).all()
+
+
+def test_one_gaussian_by_gradient_in_batches():
+    _, holed = table()
+    em = GaussianImputer(max_iter=500, tol=1e-9, random_state=0).fit(holed)
+    model = GaussianImputer(solver="gradient", max_steps=300, batch_size=50, random_state=0)
+    gap = (model.fit(holed).transform(holed) - em.transform(holed)) / np.nanstd(holed, 0)
+    assert np.abs(gap).max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"solver": "adam"}, "solver='adam'"),
+        ({"solver": "gradient", "max_steps": 0}, "max_steps=0"),
+        ({"solver": "gradient", "batch_size": 0}, "batch_size=0"),
+        ({"solver": "gradient", "lr": 0.0}, r"lr=0\.0"),
+    ],
+)
+def test_solvers_that_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        GMMDensity(n_components=1, **settings).fit(table()[1])
+
+
 def test_shapes_follow_from_the_kind_of_covariance():
     _, holed = table()
     settings = {"n_components": 2, "n_starts": 1, "random_state": 0}

@@ -111,12 +111,16 @@ class FactorEM:
             part = _moments(posterior, x, s)
             moments = part if moments is None else Moments(*map(torch.add, moments, part))
         assert moments is not None
-        return self._next(moments), total + float(self.prior.log_density(mixture))
+        return self._next(moments), total + float(self.log_prior(mixture))
 
     def objective(self, mixture: FactorMixture) -> float:
         """Log-likelihood of what is seen, and of the rows added in thought."""
         parts = (mixture.log_prob(x, s).sum() for x, s in self.parts(mixture.width))
-        return float(sum(parts) + self.prior.log_density(mixture))
+        return float(sum(parts) + self.log_prior(mixture))
+
+    def log_prior(self, mixture: FactorMixture) -> Tensor:
+        """Log-density of the parameters, without constants."""
+        return self.prior.log_density(mixture)
 
     def parts(self, width: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The rows in chunks whose posteriors, of ``width`` numbers a row, fit."""

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from halfseen.core.factor_mixture import FactorMixture
 from halfseen.core.low_rank_normal import LowRankNormal
 from halfseen.core.noise import new_generator
-from halfseen.estimators.factor_em import Prior
+from halfseen.estimators.factor_em import FactorEM
+from halfseen.estimators.gaussian_em import GaussianEM
 from halfseen.training.deck import Deck
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 
@@ -56,32 +57,28 @@ class FactorFit:
 
     Parameters
     ----------
-    x, s : Tensor of shape (n, F)
-        Features, finite everywhere, and masks.
-    prior : Prior
-        Rows added in thought.
+    steps : FactorEM or GaussianEM
+        Rows and masks, and the log-density of the parameters: the objective is that of EM.
     batch_size, seed : int
         Rows per step, and the seed of their order.
     """
 
-    x: Tensor
-    s: Tensor
-    prior: Prior
+    steps: FactorEM | GaussianEM
     batch_size: int
     seed: int
 
     def run(self, model: FactorModel, config: TrainConfig, watcher: Watcher) -> History:
         """Train; the last state stays."""
-        device = self.x.device
-        rows = torch.arange(len(self.x), device=device)
-        deck = Deck(rows, self.batch_size, new_generator(self.seed, 3, device))
+        x, s = self.steps.x, self.steps.s
+        rows = torch.arange(len(x), device=x.device)
+        deck = Deck(rows, self.batch_size, new_generator(self.seed, 3, x.device))
 
         def loss() -> dict[str, Tensor]:
             at, mixture = deck.deal(), model.mixture()
-            likelihood = -mixture.log_prob(self.x[at], self.s[at]).mean()
+            likelihood = -mixture.log_prob(x[at], s[at]).mean()
             return {
                 "likelihood": likelihood,
-                "prior": -self.prior.log_density(mixture) / len(self.x),
+                "prior": -self.steps.log_prior(mixture) / len(x),
             }
 
         phase = Phase("mixture", list(model.parameters()), loss)

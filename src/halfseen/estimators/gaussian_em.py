@@ -95,21 +95,22 @@ class GaussianEM:
             part = _sums(mixture, posterior, x, s)
             sums = part if sums is None else _Sums(*map(torch.add, sums, part))
         assert sums is not None
-        return self._next(sums), total + self._log_prior(mixture)
+        return self._next(sums), total + float(self.log_prior(mixture))
 
     def fitting(self, start: FactorMixture) -> FactorMixture:
         """A start of full rank, from which every step gains."""
         return from_covariances(start.log_weights, start.law.mean, covariances(start), self.floor)
 
-    def _log_prior(self, mixture: FactorMixture) -> float:
+    def log_prior(self, mixture: FactorMixture) -> Tensor:
+        """Log-density of the parameters, without constants: what EM raises beside the data."""
         if self.prior.rows == 0:
-            return 0.0
+            return mixture.log_weights.new_zeros(())
         covariance = covariances(mixture)
         apart = mixture.law.mean - self.prior.mean
         moment = torch.diag(self.prior.variance) + apart[..., None] * apart[..., None, :]
         distance = torch.linalg.solve(covariance, moment).diagonal(dim1=-2, dim2=-1).sum(-1)
         cells = -0.5 * (torch.logdet(covariance) + distance)
-        return self.prior.rows * float(cells.sum() + mixture.log_weights.sum())
+        return self.prior.rows * (cells.sum() + mixture.log_weights.sum())
 
     def _parts(self, mixture: FactorMixture) -> Iterator[tuple[Tensor, Tensor]]:
         width = mixture.n_components * (mixture.rank + 1) ** 2

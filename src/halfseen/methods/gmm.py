@@ -15,8 +15,8 @@ from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.factor_em import FactorEM, Prior
 from halfseen.estimators.gaussian_em import GaussianEM
-from halfseen.estimators.mixture_imputer import MixtureImputer
 from halfseen.estimators.signature import adds_to
+from halfseen.estimators.solved_mixture import SolvedMixtureImputer
 
 __all__ = ["GMMDensity", "GMMImputer", "GaussianImputer"]
 
@@ -25,13 +25,14 @@ TINY = {"n_components": 2, "n_starts": 1, "max_iter": 20}
 COVARIANCES = ("full", "diagonal", "spherical")
 
 
-class GMMImputer(MixtureImputer):
+class GMMImputer(SolvedMixtureImputer):
     r"""Complete data by a mixture of Gaussians, fitted to what is seen.
 
     .. math:: p(x_{obs}) = \sum_c \pi_c N(x_{obs}; \mu_c, \Sigma_c)
 
     Likelihood and conditional law are exact for whatever cells are seen; EM never lowers the
-    likelihood. Costs grow with the cube of the features: beyond a hundred use
+    likelihood. By gradient a full covariance is one of F - 1 factors and a noise of each of the
+    F features, which is any. Costs grow with the cube of the features: beyond a hundred use
     :class:`MFAImputer`.
 
     Parameters
@@ -74,7 +75,7 @@ class GMMImputer(MixtureImputer):
         check_params=TINY,
     )
 
-    @adds_to(MixtureImputer)
+    @adds_to(SolvedMixtureImputer)
     def __init__(
         self, *, covariance: Literal["full", "diagonal", "spherical"] = "full", **shared: Any
     ) -> None:
@@ -90,6 +91,11 @@ class GMMImputer(MixtureImputer):
 
     def _ranks(self, spec: DataSpec) -> list[int]:
         return [max(spec.n_features - 1, 0) if self.covariance == "full" else 0]
+
+    @property
+    def _one_noise(self) -> bool:
+        # A full covariance has the noise of its smallest eigenvalue, in units of the floors.
+        return self.covariance == "spherical"
 
     def _steps(self, x: Tensor, s: Tensor, floor: Tensor, prior: Prior) -> GaussianEM | FactorEM:
         if self.covariance == "full":
@@ -109,6 +115,7 @@ class GMMDensity(GMMImputer):
     ----------
     covariance : {"full", "diagonal", "spherical"}
         See :class:`GMMImputer`.
+    {solved}
     {shared}
 
     Examples
@@ -143,6 +150,9 @@ class GaussianImputer(GMMImputer):
 
     Parameters
     ----------
+    covariance : {"full", "diagonal", "spherical"}
+        See :class:`GMMImputer`.
+    {solved}
     {shared}
 
     Examples

@@ -8,26 +8,21 @@ and Weiss, "On GANs and GMMs" (2018), the baseline of Przewiezlikowski, Smieja a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from halfseen.core.batch import Rows
-from halfseen.core.factor_mixture import FactorMixture, LowRankMixture, Posterior
+from halfseen.core.factor_mixture import LowRankMixture, Posterior
 from halfseen.core.released_mixture import released_conditional, released_posterior
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.factor_em import FactorEM, Prior
-from halfseen.estimators.factor_gradient import FactorFit, FactorModel
-from halfseen.estimators.gaussian_choice import Shape
-from halfseen.estimators.mixture_imputer import MixtureImputer
 from halfseen.estimators.signature import adds_to
-from halfseen.training.loop import TrainConfig
+from halfseen.estimators.solved_mixture import SolvedMixtureImputer
 
 __all__ = ["MFADensity", "MFAImputer"]
 
@@ -35,7 +30,7 @@ PAPER = "Ghahramani and Hinton, 1996; Richardson and Weiss, NeurIPS 2018"
 TINY = {"n_components": 2, "rank": 1, "n_starts": 1, "max_iter": 20}
 
 
-class MFAImputer(MixtureImputer):
+class MFAImputer(SolvedMixtureImputer):
     r"""Complete data by a mixture of factor analysers, fitted to what is seen.
 
     .. math:: p(x_{obs}) = \sum_c \pi_c N(x_{obs}; \mu_c, A_c A_c^T + \mathrm{diag}(d_c))
@@ -51,14 +46,11 @@ class MFAImputer(MixtureImputer):
         for tables, and takes 6 for images.
     noise : {"diagonal", "isotropic"}
         Whether columns have a noise of their own, or a component one for all.
-    solver : {"em", "gradient"}
-        EM with exact conditionals, or steps along gradients of batches.
     released : bool
         Whether conditional laws are those of the public baseline of the DMFA paper, which weighs
         components by e to the power of their weight, keeps the most probable one and has too
         large a covariance (see :mod:`halfseen.core.released_mixture`). For published tables only.
-    max_steps, batch_size, lr : int or None, int, float
-        Of ``solver="gradient"``; None takes 40 passes over the rows.
+    {solved}
     {shared}
 
     Attributes
@@ -94,21 +86,17 @@ class MFAImputer(MixtureImputer):
         check_params=TINY,
     )
 
-    @adds_to(MixtureImputer)
+    @adds_to(SolvedMixtureImputer)
     def __init__(
         self,
         *,
         rank: int | None = None,
         noise: Literal["diagonal", "isotropic"] = "diagonal",
-        solver: Literal["em", "gradient"] = "em",
         released: bool = False,
-        max_steps: int | None = None,
-        batch_size: int = 256,
-        lr: float = 0.01,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        store(self, {key: value for key, value in locals().items() if key in OWN})
+        store(self, {"rank": rank, "noise": noise, "released": released})
 
     @classmethod
     def published(cls, **changes: Any) -> Self:
@@ -132,12 +120,10 @@ class MFAImputer(MixtureImputer):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        words = {"noise": ("diagonal", "isotropic"), "solver": ("em", "gradient")}
-        for name, allowed in words.items():
-            if getattr(self, name) not in allowed:
-                raise SettingError(
-                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
-                )
+        if self.noise not in ("diagonal", "isotropic"):
+            raise SettingError(
+                f"Got noise={self.noise!r}. Expected one of ('diagonal', 'isotropic')."
+            )
         if self.rank is not None and (
             not isinstance(self.rank, (int, np.integer)) or self.rank < 0
         ):
@@ -156,28 +142,9 @@ class MFAImputer(MixtureImputer):
     def _steps(self, x: Tensor, s: Tensor, floor: Tensor, prior: Prior) -> FactorEM:
         return FactorEM(x, s, floor, self.noise, prior)
 
-    def _fitted(
-        self,
-        x: Tensor,
-        s: Tensor,
-        shape: Shape,
-        part: int = 0,
-        watch: Callable[[int], None] | None = None,
-    ) -> FactorMixture:
-        if self.solver == "em":
-            return super()._fitted(x, s, shape, part, watch)
-        steps, start = self._begin(x, s, shape, part)
-        model = FactorModel(start, steps.floor, isotropic=self.noise == "isotropic")
-        n_steps = self.max_steps or max(200, 40 * len(x) // self.batch_size)
-        config = TrainConfig(max_steps=n_steps, lr=self.lr, check_every=max(1, n_steps // 20))
-        fit = FactorFit(x, s, steps.prior, self.batch_size, self.seed_ + part)
-        history = fit.run(model, config, lambda *_: None)
-        if watch is not None:
-            watch(n_steps)
-            self.history_ += [{"start": part, **row} for row in history.rows]
-            self.n_iter_ += n_steps
-        with torch.no_grad():
-            return model.mixture()
+    @property
+    def _one_noise(self) -> bool:
+        return self.noise == "isotropic"
 
     # ---- answering ----------------------------------------------------------------------
 
@@ -194,9 +161,6 @@ class MFAImputer(MixtureImputer):
         return super()._is_plain() and not self.released
 
 
-OWN = ("rank", "noise", "solver", "released", "max_steps", "batch_size", "lr")
-
-
 class MFADensity(MFAImputer):
     r"""The density of rows as a mixture of factor analysers, and the law of what is missing.
 
@@ -208,7 +172,7 @@ class MFADensity(MFAImputer):
     ----------
     rank : int or None
         See :class:`MFAImputer`, and there for all others.
-    noise, solver, released, max_steps, batch_size, lr
+    noise, released, solver, max_steps, batch_size, lr
         See :class:`MFAImputer`.
     {shared}
 
