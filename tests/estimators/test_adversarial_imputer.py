@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from halfseen import load
 from halfseen.core.noise import Noise, new_generator
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.spec import DataSpec
@@ -240,8 +241,6 @@ def test_no_imputer_no_completions():
     for verb in (model.transform, model.sample):
         with pytest.raises(SettingError, match="imputer='none', which generates rows"):
             verb(X)
-    with pytest.raises(SettingError, match=r"adapt\(\) of a model with imputer='none'"):
-        model.adapt(np.ones((3, 4), dtype=bool))
     complete = np.where(np.isnan(X), 0.5, X)
     assert same_bits(model.transform(complete), complete)
 
@@ -344,8 +343,6 @@ def test_adapting_needs_no_data_and_has_seeds(tmp_path):
     model = MisGAN(**SMALL).fit(some_table(60))
     model.save(tmp_path / "model")
     del model
-    from halfseen import load
-
     # A file holds no rows.
     model, masks = load(tmp_path / "model"), np.eye(4, dtype=bool)
     before = global_state()
@@ -357,6 +354,22 @@ def test_adapting_needs_no_data_and_has_seeds(tmp_path):
     assert same_bits(one.transform(X), two.transform(X))
     assert not same_bits(one.transform(X), other.transform(X))
     assert np.isfinite(generator.transform(X)).all()
+
+
+def test_a_generator_gets_its_imputer_later(tmp_path):
+    """From a file, without data; the same one as that of a generator which had an imputer."""
+    X, masks = some_table(60), np.eye(4, dtype=bool)
+    bare = MisGAN(**SMALL, imputer="none").fit(X)
+    bare.save(tmp_path / "generator")
+    adapted = load(tmp_path / "generator").adapt(masks)
+    assert (bare.imputer, adapted.imputer, adapted.n_iter_) == ("none", "standalone", 8)
+    with pytest.raises(SettingError, match=r"or adapt\(masks\)"):
+        bare.transform(X)
+    assert same_bits(bare.generate(5), adapted.generate(5))
+    other = MisGAN(**SMALL, imputer="standalone").fit(X).adapt(masks, max_steps=8)
+    assert same_bits(adapted.transform(X), other.transform(X))
+    adapted.save(tmp_path / "model")
+    assert same_bits(load(tmp_path / "model").transform(X), adapted.transform(X))
 
 
 def test_adapting_takes_as_many_steps_as_the_fit_however_often():

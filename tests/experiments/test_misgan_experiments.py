@@ -364,6 +364,28 @@ def test_convolutions_complete_photographs_too(small, tmp_path):
     assert {"fid_c", "rmse", "rmse_mean", "fid_generated_c", "mask_rate"} <= set(record["metrics"])
 
 
+def test_digits_are_completed_by_an_imputer_that_saw_none(small, tmp_path, monkeypatch):
+    """Eq. 11: a generator without an imputer, then one for the masks of the table."""
+    asked = []
+    adapt = MisGAN.adapt
+
+    def recorded(model, masks, **words):
+        asked.append((model.imputer, masks.mean(), words))
+        return adapt(model, masks, **words)
+
+    monkeypatch.setattr(MisGAN, "adapt", recorded)
+    experiment = all_experiments()["misgan-mnist"]
+    cells = experiment.cells(quick=True, rows=["misgan-fc-adapted"])[:1]
+    [record] = run_cells(experiment, cells, tmp_path / "r.jsonl")
+    assert "error" not in record
+    assert {"fid", "rmse", "rmse_mean", "fid_generated", "mask_rate"} <= set(record["metrics"])
+    [(imputer, share, words)] = asked
+    assert imputer == "none"
+    assert 0.05 < share < 0.2
+    assert words["max_steps"] == misgan_mnist.SHORT_STEPS["standalone"]["imputer_steps"]
+    assert not [cell for cell in experiment.cells(quick=True) if cell.row == "misgan-fc-adapted"]
+
+
 def test_photographs_are_those_of_the_task(small):
     task = misgan_pictures.make_pictures("celeba_32", "dropout-0.9", misgan_pictures.SHORT, 5)
     np.testing.assert_array_equal(task.truth, pictures_of(60, 16, 3)[0])

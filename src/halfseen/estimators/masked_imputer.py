@@ -34,7 +34,7 @@ __all__ = ["MaskedImputer"]
 SHARED = """imputer : {"joint", "standalone", "none"}
         How the imputer learns: together with rows and masks (Eq. 9 and 10), afterwards from a
         generator that stays as it is (Eq. 9), or not at all. :meth:`adapt` makes one for other
-        masks (Eq. 11).
+        masks, also later (Eq. 11).
     network : {"mlp", "conv"}
         Of generators and critics; convolutions are for images.
     imputer_network : {"mlp", "unet"}
@@ -254,7 +254,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
     def adapt(self, masks: Any, *, max_steps: int | None = None, random_state: Any = None) -> Self:
         """An imputer for another law of masks, from the generator alone (Eq. 11).
 
-        It learns to complete generated rows, and needs no data.
+        It learns to complete generated rows, and needs no data. So a generator that was fitted
+        without one, or read from a file, gets its imputer here.
 
         Parameters
         ----------
@@ -270,19 +271,19 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         Returns
         -------
         Self
-            A fitted copy with another imputer; this estimator is unchanged.
+            A fitted copy with another imputer, ``imputer="standalone"`` where this one has
+            "none"; this estimator is unchanged.
 
         Raises
         ------
         SettingError
-            When there is no imputer to teach, or the masks do not fit the data.
+            When the masks are none, do not fit the data, or look at what they hide.
         """
         check_is_fitted(self, "codec_")
-        if self.imputer == "none":
-            raise SettingError(
-                "Got adapt() of a model with imputer='none'. Expected 'joint' or 'standalone'."
-            )
         other = copy.deepcopy(self)
+        if other.imputer == "none":
+            # It has one from here on, in files too.
+            other.imputer = "standalone"
         if not other._varying:
             return other
         other.seed_ = self.seed_ if random_state is None else seed_from(random_state)
@@ -313,6 +314,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         if self.game_.imputer is None:
             raise SettingError(
                 f"Got a {type(self).__name__} with imputer='none', which generates rows and "
-                "completes none. Expected imputer='joint' or 'standalone'."
+                "completes none. Expected imputer='joint' or 'standalone', or adapt(masks), which "
+                "teaches one."
             )
         return self.game_.imputer

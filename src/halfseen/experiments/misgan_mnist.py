@@ -115,6 +115,15 @@ def _misgan(budget: str, **changes: Any) -> Run:
     return run
 
 
+def _adapted(task: ImageTask, seed: int) -> Made:
+    """An imputer from a generator alone, for the masks of the task (Eq. 11)."""
+    words = {"decision": "mean", **_common(task, "standalone", seed), "imputer": "none"}
+    make = MisGAN if task.settings else MisGAN.published
+    model = make(**words).fit(task.holed)
+    steps = task.settings.get("standalone", {}).get("imputer_steps")
+    return _made(model.adapt(~np.isnan(task.holed), max_steps=steps), task, seed)
+
+
 def _ambient(**changes: Any) -> Run:
     def run(task: ImageTask, seed: int) -> Made:
         words = {**_common(task, "generator", seed), "imputer": "none", **changes}
@@ -168,6 +177,7 @@ ROWS = (
         "FC-MisGAN, standalone imputer",
         _misgan("standalone", imputer="standalone"),
     ),
+    Row("misgan-fc-adapted", "FC-MisGAN, imputer without data (Eq. 11)", _adapted, in_quick=False),
     Row(
         "misgan-fc-released",
         "FC-MisGAN, joint imputer, beta as released",
