@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from halfseen import SupMIWAEClassifier, VSAEImputer, all_methods
+from halfseen import (
+    MIWAEImputer,
+    SupMIWAEClassifier,
+    SupNotMIWAEClassifier,
+    SupNotMIWAERegressor,
+    VSAEImputer,
+    all_methods,
+)
 from halfseen.core.noise import Noise
+from halfseen.errors import SettingError
 from halfseen.estimators.latent import LatentImputer
 from halfseen.testing import small_estimator
 from halfseen.testing.tables import some_labels, some_table
@@ -87,3 +95,21 @@ def test_a_label_is_heard_where_samples_count_the_same(X, y):
     model = fitted(X, y, generator, max_steps=40)
     low, high = (model.impute(X[:1], [label])[0, :2] for label in np.unique(y))
     assert not np.allclose(low, high, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [SupNotMIWAEClassifier, SupNotMIWAERegressor])
+@pytest.mark.parametrize("given", ["name", "unfitted", "fitted"])
+def test_a_generator_without_a_law_of_the_mask_is_no_not_miwae(X, kind, given):
+    """It would be supMIWAE under another name."""
+    generator = small_estimator(MIWAEImputer, max_steps=2, random_state=0)
+    generator = {"name": "miwae", "unfitted": generator}.get(given) or generator.fit(X)
+    other = kind.__name__.replace("SupNot", "Sup")
+    target = some_labels(X, classes=kind is SupNotMIWAEClassifier)
+    with pytest.raises(SettingError, match=f"no law of the mask.*NotMIWAEImputer.*take {other}"):
+        small_estimator(kind, generator=generator).fit(X, target)
+
+
+def test_a_law_of_the_mask_by_any_name_will_do(X, y):
+    generator = small_estimator(VSAEImputer, max_steps=2)
+    model = small_estimator(SupNotMIWAEClassifier, generator=generator, max_steps=2).fit(X, y)
+    assert {"mask", "label"} == set(model.model_.terms)

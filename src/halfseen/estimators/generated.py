@@ -48,11 +48,7 @@ class GeneratorEstimator(LabelEstimator):
             given = given.estimator
         if given is None or isinstance(given, (str, Path)):
             given = self._new_generator(str(given or self.default_generator))
-        if not isinstance(given, self._generator_class):
-            raise SettingError(
-                f"Got generator={given!r}. Expected {self._generator_hint}, or the path of a "
-                "saved one."
-            )
+        self._check_generator(given)
         if hasattr(given, "codec_"):
             generator = copy.deepcopy(given).set_params(device=self.device)
             if hasattr(generator, "model_"):
@@ -64,6 +60,14 @@ class GeneratorEstimator(LabelEstimator):
         generator.fit(X)
         check_ended(generator, "a generator")
         return generator
+
+    def _check_generator(self, given: Any) -> None:
+        """Refuse what cannot be a generator, before it is fitted."""
+        if not isinstance(given, self._generator_class):
+            raise SettingError(
+                f"Got generator={given!r}. Expected {self._generator_hint}, or the path of a "
+                "saved one."
+            )
 
     def _move(self, generator: Any) -> None:
         """Bring a fitted generator's tensors to the device."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from halfseen.errors import SettingError
 from halfseen.estimators.card import MethodCard
+from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.latent_labelled import LatentClassifier, LatentRegressor
 from halfseen.methods import find_generator
 
@@ -26,7 +28,21 @@ CHECK_PARAMS = {
 }
 
 
-class SupNotMIWAEClassifier(LatentClassifier):
+class _WithMechanism(GeneratorEstimator):
+    """What the classifier and the regressor share: why cells are missing is in the weight."""
+
+    def _check_generator(self, given: Any) -> None:
+        super()._check_generator(given)
+        if not given._scores_mask():
+            own = type(self).__name__
+            raise SettingError(
+                f"Got generator={given!r}, whose weights hold no law of the mask. Expected one "
+                "that models why cells are missing, such as NotMIWAEImputer(); take "
+                f"{own.replace('SupNot', 'Sup')} for this one."
+            )
+
+
+class SupNotMIWAEClassifier(_WithMechanism, LatentClassifier):
     r"""Classify rows whose cells are missing because of what they are.
 
     .. math:: w_k = \frac{p(x_{obs} | z_k) p(s | x_{obs}, z_k) p(z_k)}{q(z_k | x_{obs}, s)},
@@ -37,7 +53,8 @@ class SupNotMIWAEClassifier(LatentClassifier):
     ----------
     generator : str, path, imputer or None
         What completes rows; None takes "not-miwae" with its defaults. Pass
-        ``NotMIWAEImputer(direction="high")`` if you know which values go missing.
+        ``NotMIWAEImputer(direction="high")`` if you know which values go missing. One without
+        a law of the mask is refused.
     strategy, head, n_bins, add_indicator, hidden, activation, dropout, sampler, n_importance, \
 n_importance_predict, class_weight, calibrate, validation_fraction, max_steps, batch_size, lr, \
 schedule, patience, weight_decay, average, clip_norm, time_budget, kinds, \
@@ -82,7 +99,7 @@ keep_empty_features, random_state, device, verbose
         return find_generator(name, self)
 
 
-class SupNotMIWAERegressor(LatentRegressor):
+class SupNotMIWAERegressor(_WithMechanism, LatentRegressor):
     r"""Predict a number for rows whose cells are missing because of what they are.
 
     See :class:`SupNotMIWAEClassifier` for the objective; p(y | x) is a Gaussian.
@@ -91,7 +108,8 @@ class SupNotMIWAERegressor(LatentRegressor):
     ----------
     generator : str, path, imputer or None
         What completes rows; None takes "not-miwae" with its defaults. Pass
-        ``NotMIWAEImputer(direction="high")`` if you know which values go missing.
+        ``NotMIWAEImputer(direction="high")`` if you know which values go missing. One without
+        a law of the mask is refused.
     strategy, head, n_bins, add_indicator, hidden, activation, dropout, sampler, n_importance, \
 n_importance_predict, calibrate, validation_fraction, max_steps, batch_size, lr, schedule, \
 patience, weight_decay, average, clip_norm, time_budget, kinds, keep_empty_features, \
