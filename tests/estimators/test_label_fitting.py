@@ -6,12 +6,22 @@ import torch
 from torch import nn
 
 from halfseen import FilledClassifier, FilledRegressor, MIWAEImputer, SupMIWAEClassifier
-from halfseen.core.batch import Batch
-from halfseen.estimators.label_fitting import LatentObjective, Outlook
+from halfseen.core.batch import Batch, Rows
+from halfseen.core.spec import DataSpec
+from halfseen.estimators import label_fitting
+from halfseen.estimators.label_fitting import (
+    DirectObjective,
+    LabelFit,
+    LatentObjective,
+    Outlook,
+)
+from halfseen.nn.heads import make_head
+from halfseen.nn.inputs import LearnedConstant
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import ClassLaw
 from halfseen.terms.latent import LatentModel, Weighted
 from halfseen.training.hiding import HideCells
+from halfseen.training.loop import TrainConfig
 
 
 class Spy(nn.Module):
@@ -123,6 +133,59 @@ def test_a_head_on_filled_rows_sees_coins(met, method):
         batches.clear()
     model.set_params(binarize=False).fit(images, y)
     assert len(torch.cat(met[True])[:, 1:].unique()) == 1
+
+
+def test_constants_of_an_input_layer_do_not_decay():
+    """Every cell is seen, so that nothing but decay could move a constant."""
+    model = DirectModel(
+        LearnedConstant(DataSpec.continuous(2), 1, torch.Generator()),
+        make_head("linear", 1, 2, 2, torch.Generator().manual_seed(0)),
+        ClassLaw(2),
+    )
+    model.inputs.constant.data.fill_(1.0)
+    model.network.requires_grad_(True)
+    size = sum(float(p.detach().abs().sum()) for p in model.network.parameters())
+    y = np.arange(40) % 2
+    fit = LabelFit(
+        DirectObjective(model),
+        list(model.parameters()),
+        Rows.from_values(np.zeros((40, 2))).with_labels(y.astype(float)),
+        unlabelled=False,
+        batch_size=40,
+        validation_fraction=0.0,
+        calibrate=False,
+        seed=0,
+        n_members=1,
+        weight_decay=1.0,
+    )
+    fit.run(TrainConfig(max_steps=20, lr=0.1, schedule="constant"), lambda *words: None)
+    assert (model.inputs.constant == 1.0).all()
+    assert sum(float(p.detach().abs().sum()) for p in model.network.parameters()) < 0.5 * size
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "expected"),
+    [
+        (FilledClassifier, {"fill": "channels"}, ["inputs.constant"]),
+        (FilledClassifier, {"fill": "mean"}, []),
+        (SupMIWAEClassifier, {"strategy": "joint"}, ["proposal.inputs.constant"]),
+        (SupMIWAEClassifier, {"strategy": "frozen"}, []),
+    ],
+)
+def test_which_constants_do_not_decay(monkeypatch, method, settings, expected):
+    phases, go = [], label_fitting.train
+    monkeypatch.setattr(
+        label_fitting,
+        "train",
+        lambda module, some, *words: phases.extend(some) or go(module, some, *words),
+    )
+    x, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    if method is SupMIWAEClassifier:
+        generator = MIWAEImputer(encoder_input="constant", max_steps=1, hidden=(4,))
+        settings = {**settings, "generator": generator}
+    model = method(**settings, **HEAD).fit(x, y)
+    names = {id(p): name for name, p in model.model_.named_parameters()}
+    assert [names[id(p)] for p in phases[-1].undecayed] == expected
 
 
 def test_looks_beside_each_other_are_one_look_with_all_their_samples():

@@ -15,6 +15,7 @@ from halfseen.core.batch import Batch, Rows
 from halfseen.core.masked import log_mean_exp
 from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import Noise, new_generator
+from halfseen.nn.inputs import LearnedConstant
 from halfseen.objectives.importance import named_losses
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw, LabelTerm
@@ -242,7 +243,8 @@ class LabelFit:
     seed : int
         Of batches, noise and held-out rows.
     weight_decay : float
-        Decoupled weight decay.
+        Decoupled weight decay, of all but the learned constants of an input layer (Ipsen et al.
+        2022): what stands in for a missing cell is not drawn to 0.
     """
 
     objective: Objective
@@ -274,11 +276,18 @@ class LabelFit:
             self._loss,
             betas=(0.9, 0.99),
             weight_decay=self.weight_decay,
+            undecayed=self._constants(),
         )
         monitor = self._score if self.held is not None else None
         sources: list[Source] = [self.deck, GlobalRandomness()]
         with own_randomness(self.seed):
             return train(module, [phase], config, monitor, self.n_members, watcher, sources)
+
+    def _constants(self) -> list[nn.Parameter]:
+        """Learned constants among what moves."""
+        layers = [m for m in self.objective.module.modules() if isinstance(m, LearnedConstant)]
+        constants = {id(layer.constant) for layer in layers}
+        return [p for p in self.parameters if id(p) in constants]
 
     def _split(self) -> None:
         device = self.rows.x.device

@@ -176,7 +176,7 @@ class FilledClassifier(IncompleteClassifier, _Filled):
     patience : int or None
         Checks without a better held-out score before training stops.
     weight_decay : float
-        Decoupled weight decay.
+        Decoupled weight decay; learned constants have none.
     average : float
         Decay of a moving average of the parameters, 0 for none.
     clip_norm : float or None

@@ -48,6 +48,8 @@ class Phase:
         Adam's moment decays.
     weight_decay : float
         Decoupled weight decay.
+    undecayed : list of Parameter
+        Those of the parameters that it leaves alone.
     """
 
     name: str
@@ -57,6 +59,14 @@ class Phase:
     lr: float | None = None
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
+    undecayed: list[nn.Parameter] = field(default_factory=list)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameters by their weight decay, as an optimiser takes them."""
+        bare = {id(p) for p in self.undecayed}
+        decayed = [p for p in self.parameters if id(p) not in bare]
+        groups = [(self.undecayed, 0.0), (decayed, self.weight_decay)]
+        return [{"params": some, "weight_decay": decay} for some, decay in groups if some]
 
 
 @dataclass
@@ -255,10 +265,9 @@ class Run:
         """Forget the moments of all gradients."""
         self.optimizers = [
             torch.optim.AdamW(
-                phase.parameters,
+                phase.groups(),
                 lr=phase.lr or self.config.lr,
                 betas=phase.betas,
-                weight_decay=phase.weight_decay,
                 fused=all(p.device.type in ("cpu", "cuda") for p in phase.parameters),
             )
             for phase in self.phases
