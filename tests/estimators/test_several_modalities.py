@@ -10,6 +10,7 @@ from halfseen.errors import ColumnError
 from halfseen.methods.constant import ModeImputer
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.sup_miwae import SupMIWAEClassifier
+from halfseen.methods.vae import VAEImputer
 from halfseen.testing.tables import same_bits, some_frame
 
 N = 40
@@ -115,3 +116,23 @@ def test_labels_of_modalities():
     generator = MIWAEImputer(max_steps=5, n_importance_predict=20)
     model = SupMIWAEClassifier(generator=generator, max_steps=5, random_state=0).fit(data, y)
     assert model.predict_proba(data).shape == (N, 2)
+
+
+def test_steps_of_features():
+    """Voices and faces as the loaders of films give them, one of them with its mask."""
+    rng = np.random.default_rng(0)
+    voice = rng.normal(size=(N, 5, 3)).astype(np.float32)
+    voice[::4] = np.nan
+    data = {"voice": voice, "face": rng.normal(size=(N, 5, 2))}
+    model = VAEImputer(max_steps=5, n_importance_predict=20, random_state=0).fit(data)
+    out = model.transform(data)
+    assert out["voice"].shape == (N, 5, 3)
+    assert out["voice"].dtype == np.float32
+    assert same_bits(out["voice"][1::4], voice[1::4])
+    assert np.isfinite(out["voice"]).all()
+    assert model.generate(2)["face"].shape == (2, 5, 2)
+    holed, seen = halfseen.ampute(data, rate=0.5, by="block", random_state=0, return_mask=True)
+    assert seen["voice"].shape == (N, 5, 3)
+    np.testing.assert_array_equal(seen["face"], ~np.isnan(holed["face"]))
+    with pytest.raises(ValueError, match="are taken as a modality"):
+        VAEImputer().fit(data["face"])

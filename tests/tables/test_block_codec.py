@@ -118,6 +118,9 @@ HELD = {
     "rows of whole numbers": (np.array([1, 200], np.uint8), None, np.array([3, 4], np.uint8)),
     "rows of lists": [[1.5, 2.0], None, [3.0, 4.0]],
     "rows of tensors": [torch.tensor([1.5, 2.0]), None, torch.tensor([3.0, 4.0])],
+    "steps": np.array([1.5, 2.0, 2.5, np.nan, 3.0, 4.5], np.float32).repeat(2).reshape(3, 2, 2),
+    "tensor of steps": torch.tensor([1.5, 2.0, torch.nan, 2.5, 3.0, 4.5]).reshape(3, 2, 1),
+    "rows of steps": [np.array([[1.5], [2.0]]), None, np.array([[3.0], [np.nan]])],
     "images": np.array([1.5, np.nan, 2.0], dtype=np.float16).reshape(3, 1, 1, 1),
     "tensor of images": torch.tensor([1.5, torch.nan, 2.0]).reshape(3, 1, 1, 1),
     "list of images": [np.full((1, 2, 2), 0.5), None, np.full((1, 2, 2), 0.25)],
@@ -250,6 +253,21 @@ def test_a_list_may_follow_an_array():
     assert out["picture"][0].shape == (1, 2, 2)
     assert out["picture"][1] is not None
     assert (out["picture"][1] == images[1]).all()
+
+
+def test_features_of_steps_are_columns():
+    steps = np.arange(24.0).reshape(3, 4, 2)
+    steps[1, 2, 0] = np.nan
+    codec = BlockCodec().fit({"voice": steps, "x": np.arange(3.0)})
+    assert codec.row_shape("voice") == (4, 2)
+    assert codec.spec.images == []
+    np.testing.assert_array_equal(codec.encode({"voice": steps, "x": None}).values[:, :8],
+                                  steps.reshape(3, 8))  # fmt: skip
+    [filled] = codec.restore({"voice": steps, "x": None}, np.full((3, 9), 0.5))["voice"][1:2]
+    assert filled.tolist() == [[8, 9], [10, 11], [0.5, 13], [14, 15]]
+    for other in (steps.transpose(0, 2, 1), torch.from_numpy(steps.transpose(0, 2, 1))):
+        with pytest.raises(ColumnError, match=r"\(2, 4\) \(steps, features\). Expected \(4, 2\)"):
+            again(codec).encode({"voice": other, "x": np.arange(3.0)})
 
 
 def test_the_choice_of_codecs():

@@ -107,6 +107,9 @@ def load_mmmo(folder: str | Path | None = None) -> Modalities:
 
     Notes
     -----
+    Imputers take the parts as they are: every feature of every step is a column. Rows of "test"
+    have the modality "text" besides, which a model of "train" does not know.
+
     Data of Woellmer et al. (2013), features of Zadeh et al. (2018). Where a voice feature could
     not be computed the file has -255; such cells are NaN here. ``text_train`` could not be
     obtained: a training part without it is returned without the key "text".
@@ -116,6 +119,11 @@ def load_mmmo(folder: str | Path | None = None) -> Modalities:
     >>> reviews = load_mmmo()  # doctest: +SKIP
     >>> reviews.train["video"].shape, "text" in reviews.train  # doctest: +SKIP
     ((220, 20, 36), False)
+    >>> from halfseen import MVAEImputer
+    >>> imputer = MVAEImputer(random_state=0).fit(reviews.train)  # doctest: +SKIP
+    >>> heard = {"audio": reviews.test["audio"], "video": None}  # doctest: +SKIP
+    >>> imputer.transform(heard)["video"].shape  # doctest: +SKIP
+    (80, 20, 36)
     """
     return _sequences("ict_mmmo", folder)
 

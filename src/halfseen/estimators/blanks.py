@@ -82,14 +82,15 @@ def split_mask(codec: BlockCodec, mask: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to bool array
-        Of shape (n, d) for tables and arrays, (n, c, h, w) for images, and (n,) for texts and
-        modalities of one cell a row.
+        Of shape (n, d) for tables and arrays, (n, steps, d) for steps of features, (n, c, h, w)
+        for images, and (n,) for texts and modalities of one cell a row.
     """
     out = {}
-    for name, part in codec.parts.items():
+    for name in codec.parts:
         some = mask[:, codec.places(name)]
-        if part.spec.shape is not None:
-            some = some.reshape(-1, *part.spec.shape)
+        shape = codec.row_shape(name)
+        if shape is not None:
+            some = some.reshape(-1, *shape)
         out[name] = some[:, 0] if codec.is_single(name) else some
     return out
 

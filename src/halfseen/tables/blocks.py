@@ -25,11 +25,11 @@ __all__ = ["BlockCodec", "count_rows"]
 class BlockCodec:
     """Encode modalities side by side as one table, and complete each in its own container.
 
-    A modality is a table (pandas, polars, pyarrow), an array or tensor of shape (n,), (n, d)
-    or (n, c, h, w), a Series, a list of texts, or a list of arrays with None in rows where it
-    is absent. All have the same n rows. Columns are called ``lab.age`` (a table),
-    ``lab.x0`` (an array), ``age`` (a modality of one number or label a row),
-    ``picture.pixel[0,1,1]`` and ``note[0]`` (texts).
+    A modality is a table (pandas, polars, pyarrow), an array or tensor of shape (n,), (n, d),
+    (n, steps, d) (features of some steps, all of them columns) or (n, c, h, w), a Series, a list
+    of texts, or a list of arrays with None in rows where it is absent. All have the same n rows.
+    Columns are called ``lab.age`` (a table), ``lab.x0`` (an array), ``age`` (a modality of one
+    number or label a row), ``picture.pixel[0,1,1]`` and ``note[0]`` (texts).
 
     Attributes
     ----------
@@ -223,6 +223,10 @@ class BlockCodec:
     def is_single(self, name: str) -> bool:
         """Whether a modality has one cell a row: a Series, or texts, seen or absent as a whole."""
         return isinstance(self.parts[name], TextCodec) or self._forms[name].single
+
+    def row_shape(self, name: str) -> tuple[int, ...] | None:
+        """Axes of a row of images, of steps of features, or of a list of arrays; else None."""
+        return self.parts[name].spec.shape or getattr(self._forms[name], "shape", None)
 
     def places(self, name: str) -> list[int]:
         """Places of the columns of a modality."""

@@ -6,6 +6,7 @@ closes what a codec made of these into the same container again.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -131,8 +132,36 @@ class Tensors(Form):
 
 
 @dataclass(frozen=True)
+class Steps(Form):
+    """An array or tensor of three axes: steps of features, one row of a table after each other.
+
+    Parameters
+    ----------
+    dtype : str or None
+        Type of numbers of a tensor; None for an array.
+    shape : tuple of int
+        Steps and features of each.
+    """
+
+    dtype: str | None
+    shape: tuple[int, ...]
+
+    def open(self, data: Any) -> np.ndarray:
+        """An array of two axes."""
+        flat = data.reshape(len(data), math.prod(self.shape))
+        return flat if self.dtype is None else Tensors(self.dtype, 2).open(flat)
+
+    def close(self, opened: Any, data: Any = None) -> Any:
+        """Three axes again."""
+        made = opened if self.dtype is None else Tensors(self.dtype, 2).close(opened, data)
+        return made.reshape(len(opened), *self.shape)
+
+
+@dataclass(frozen=True)
 class Rows(Form):
     """A list of arrays of one shape, with None where a row is absent as a whole.
+
+    Rows of two axes, steps of features, are one row of a table.
 
     Parameters
     ----------
@@ -159,13 +188,13 @@ class Rows(Form):
         seen = [row for row in rows if row is not None]
         kind = np.result_type(*seen) if seen else np.dtype(self.dtype)
         # Pictures of bytes stay so, as the codec of images says what to do with them.
-        if kind.kind != "f" and len(self.shape) > 1 and seen:
+        if kind.kind != "f" and len(self.shape) > 2 and seen:
             return np.stack(seen)
         out = np.full((len(rows), *self.shape), np.nan, kind if kind.kind == "f" else float)
         for place, row in enumerate(rows):
             if row is not None:
                 out[place] = row
-        return out
+        return out.reshape(len(out), -1) if len(self.shape) == 2 else out
 
     def _array(self, place: int, row: Any) -> np.ndarray:
         array = _as_array(row)
@@ -183,6 +212,7 @@ class Rows(Form):
         return _sequence(self.container, rows)
 
     def _close(self, new: np.ndarray, old: Any) -> Any:
+        new = new.reshape(self.shape)
         if not is_absent(old) and np.array_equal(new, _as_array(old), equal_nan=True):
             return old
         if np.isnan(new).all():
@@ -195,7 +225,7 @@ class Rows(Form):
         return torch.from_numpy(new.copy()) if self.row == "tensor" else new
 
 
-_FORMS: Mapping[str, Any] = {form.__name__: form for form in (Whole, Vector, Tensors, Rows)}
+_FORMS: Mapping[str, Any] = {form.__name__: form for form in (Whole, Vector, Tensors, Steps, Rows)}
 
 
 def form_from_json(state: Mapping[str, Any]) -> Form:
@@ -220,13 +250,18 @@ def form_of(data: Any, known: Form | None = None) -> Form:
     data : object
         The modality.
     known : Form, optional
-        Its form in fit, which says what a list is in which every row is absent.
+        Its form in fit, which says what a list is in which every row is absent, and how many
+        steps there are.
 
     Examples
     --------
     >>> form_of([np.zeros(3), None])
     Rows(container='list', row='array', dtype='float64', shape=(3,))
+    >>> form_of(np.zeros((100, 20, 74)))
+    Steps(dtype=None, shape=(20, 74))
     """
+    if isinstance(data, (Tensor, np.ndarray)) and data.ndim == 3:
+        return _steps(data, known)
     if isinstance(data, Tensor) and data.ndim in (1, 2):
         return Tensors(str(data.dtype).removeprefix("torch."), data.ndim)
     if nwd.is_pandas_series(data) or nwd.is_polars_series(data):
@@ -237,6 +272,16 @@ def form_of(data: Any, known: Form | None = None) -> Form:
     if isinstance(data, (list, tuple)):
         return _form_of_list(data, known)
     return Whole()
+
+
+def _steps(data: Any, known: Form | None) -> Steps:
+    shape = tuple(data.shape[1:])
+    if isinstance(known, (Steps, Rows)) and tuple(known.shape) != shape:
+        raise ColumnError(
+            f"Got rows of shape {shape} (steps, features). Expected {tuple(known.shape)}, as in "
+            "fit."
+        )
+    return Steps(str(data.dtype)[len("torch.") :] if isinstance(data, Tensor) else None, shape)
 
 
 def _form_of_list(data: Sequence[Any], known: Form | None) -> Form:

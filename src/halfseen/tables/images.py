@@ -242,7 +242,12 @@ def _pixels(images: Any) -> np.ndarray:
         raise ValueError(
             f"Got an array with {images.ndim} axes, of shape {tuple(images.shape)}. Expected "
             "images of shape (n, channels, height, width): "
-            + ("add the channel axis, images[:, None]." if images.ndim == 3 else "reshape it.")
+            + (
+                "add the channel axis, images[:, None]. Steps of features, (n, steps, d), are "
+                "taken as a modality: pass {'name': array}."
+                if images.ndim == 3
+                else "reshape it."
+            )
         )
     if 0 in images.shape:
         raise ValueError(

@@ -48,6 +48,11 @@ def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
     >>> codec, form = choose_part("city", ["Rome", None], "nominal")
     >>> type(codec).__name__
     'TableCodec'
+
+    Steps of features, and rows that are pictures:
+
+    >>> [type(choose_part("it", np.zeros(n))[0]).__name__ for n in [(9, 5, 2), (9, 1, 5, 2)]]
+    ['TableCodec', 'ImageCodec']
     """
     if _is_text(block, kinds):
         return TextCodec(name), Whole()
@@ -55,7 +60,7 @@ def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
     n_axes = getattr(block, "ndim", 2)
     shape = getattr(form, "shape", None)
     n_axes = n_axes if shape is None else 1 + len(shape)
-    return (ImageCodec() if n_axes in (3, 4) else TableCodec()), form
+    return (ImageCodec() if n_axes == 4 else TableCodec()), form
 
 
 def length(block: Any) -> int:

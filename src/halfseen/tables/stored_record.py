@@ -98,6 +98,7 @@ def check_form(state: Any) -> None:
         "Whole": {},
         "Vector": {"container": ("pandas", "polars", "array", "list", "tuple"), "name": None},
         "Tensors": {"dtype": NUMBERS, "n_axes": (1, 2)},
+        "Steps": {"dtype": (*NUMBERS, None), "shape": None},
         "Rows": {
             "container": ("list", "tuple"),
             "row": ("array", "tensor", "list", "tuple"),
