@@ -38,9 +38,9 @@ MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
 LOOK_SAMPLES, CALIBRATION_SAMPLES = 50, 200
 # Fewest labelled rows of which some are held out.
 ENOUGH = 60
-TEMPERATURES = [0.5 * 1.06**i for i in range(32)]
+TEMPERATURES = [0.25 * 1.06**i for i in range(44)]
 # Spread of a normal prior on the log of the temperature: a few rows say little about it.
-LOG_TEMPERATURE_SPREAD = 0.2
+LOG_TEMPERATURE_SPREAD = 0.3
 
 
 class Outlook(NamedTuple):
