@@ -70,9 +70,10 @@ def test_settings_arrive_and_unknown_ones_do_not(method):
 
 def test_defaults_of_subclasses_win():
     assert AutoencoderImputer().encoder_input == "mask"
-    assert AEImputer().encoder_input == AEImputer().get_params()["encoder_input"] == "zero"
-    assert inspect.signature(AEImputer).parameters["encoder_input"].default == "zero"
-    assert VSAEImputer().encoder_input == "mask"
+    assert VAEImputer().encoder_input == VAEImputer().get_params()["encoder_input"] == "zero"
+    assert inspect.signature(VAEImputer).parameters["encoder_input"].default == "zero"
+    assert VSAEImputer().encoder_input == AEImputer().encoder_input == "mask"
+    assert AEImputer.published().encoder_input == "zero"
     assert AEImputer(encoder_input="set").encoder_input == "set"
     for method in FAMILY:
         for name, parameter in inspect.signature(method).parameters.items():

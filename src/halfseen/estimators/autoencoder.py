@@ -61,9 +61,10 @@ SHARED = """n_latent : int or None
         Which summary of the predictive law ``transform`` gives.
     hide_rate, hide_share : float
         Training masks: in a share of the rows, what is seen is hidden from the encoder at a rate
-        drawn from U(0, hide_rate), while it is still scored. None hides where modalities are
-        groups of columns, such as images, but not single columns: with these a model learns to
-        use its latents less, and generates rows of unrelated columns.
+        drawn from U(0, hide_rate), while it is still scored. None hides in all rows where some
+        modality is a picture, and in none elsewhere: with columns, groups of them, or texts a
+        model learns to use its latents less, answers worse, and generates rows of unrelated
+        columns.
     hide_pattern : {"blocks", "bernoulli", "copy"}
         Modalities as a whole, independent cells, or the holes of another row.
     bound : {"evidence", "importance"}
@@ -192,13 +193,12 @@ class AutoencoderImputer(LatentImputer):
             )
         super()._fit_values(values, spec)
 
-    def _grouped(self) -> bool:
-        """Whether any modality has several columns."""
-        spec = self.units_.spec
-        return len(spec.modalities) < spec.n_columns
+    def _pictured(self) -> bool:
+        """Whether any modality is a picture: what suits these ruins groups of columns."""
+        return bool(self.units_.spec.images)
 
     def _hide_share(self) -> float:
-        return float(self._grouped()) if self.hide_share is None else self.hide_share
+        return float(self._pictured()) if self.hide_share is None else self.hide_share
 
     def _decoder(self, spec: DataSpec) -> str:
         wide = spec.n_features > MOST_LINEAR

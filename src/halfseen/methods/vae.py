@@ -54,11 +54,10 @@ class AEImputer(AutoencoderImputer):
     def __init__(
         self,
         *,
-        encoder_input: Literal["mask", "zero", "constant", "set"] = "zero",
         hide_share: float = 1.0,
         **shared: Any,
     ) -> None:
-        super().__init__(encoder_input=encoder_input, hide_share=hide_share, **shared)
+        super().__init__(hide_share=hide_share, **shared)
 
     def _recipe(self) -> Recipe:
         return Recipe(proposal=point_proposal)
@@ -78,6 +77,21 @@ class AEImputer(AutoencoderImputer):
             "Got generate() of an AEImputer, whose codes have no law. Expected a model with a "
             "prior, such as VAEImputer."
         )
+
+    @classmethod
+    def published(
+        cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any
+    ) -> Self:
+        """The settings of the VSAE paper, whose autoencoder does not see the mask.
+
+        Parameters
+        ----------
+        data : {"numeric", "categorical", "images"}
+            Tables of numbers or of categories, or pairs of 28 x 28 images in [0, 1].
+        **changes
+            Settings that differ.
+        """
+        return super().published(data, **{"encoder_input": "zero", **changes})
 
 
 class VAEImputer(AutoencoderImputer):

@@ -26,6 +26,9 @@ from halfseen.terms.mask import MaskTerm
 
 __all__ = ["VSAEImputer"]
 
+# Columns of the widest modality up to which importance weights do not fall on one sample.
+WEIGHABLE = 64
+
 
 class VSAEImputer(AutoencoderImputer):
     r"""Complete modalities, and learn which of them are seen together.
@@ -64,10 +67,10 @@ class VSAEImputer(AutoencoderImputer):
 
     Notes
     -----
-    Where ``bound``, ``n_importance`` and ``importance_weights`` are None, modalities of single
-    columns get the importance-weighted bound of 5 samples and weighted answers, which learn
-    their masks best, and groups the evidence bound of one sample and equal weights, which suit
-    the many latents of images.
+    Where ``bound``, ``n_importance`` and ``importance_weights`` are None, columns, groups of
+    them and texts get the importance-weighted bound of 5 samples and weighted answers, which
+    learn cells and masks best; with pictures, or a modality of more than 64 columns, it is the
+    evidence bound of one sample and equal weights, which suit many latents.
 
     ``score_samples`` is of log p(x_obs, m). ``generate(n, return_mask=True)`` gives rows and
     masks together.
@@ -160,9 +163,13 @@ class VSAEImputer(AutoencoderImputer):
         conditions = [DecodedMask(term, width)] if self.decode_with_mask else []
         return Code(parts.design.n_latent, n, self.aggregator, conditions)
 
+    def _wide(self) -> bool:
+        widths = [len(block.columns) for block in self.units_.spec.modalities]
+        return max(widths) > WEIGHABLE
+
     def _is_importance(self) -> bool:
         if self.bound is None:
-            return not self._grouped() and self.unseen_weight == 0
+            return self.unseen_weight == 0 and not self._pictured() and not self._wide()
         return self.bound == "importance"
 
     def _n_samples(self) -> int:
