@@ -305,6 +305,8 @@ def test_published_settings():
         {"batch_size": 1.5},
         {"patch": 0},
         {"start": "nowhere"},
+        {"noise_floor": -1},
+        {"noise_floor": "small"},
         {"schedule": "none"},
         {"repeats": "some"},
         {"validation_fraction": 1.0},

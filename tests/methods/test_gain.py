@@ -382,6 +382,10 @@ def test_saved_settings_come_back(tmp_path):
         ({"hint_rate": 1.5}, "hint_rate=1.5"),
         ({"hide_rate": 2.0}, "rate=2.0"),
         ({"decision": "median"}, "decision='median'"),
+        ({"alpha": -1}, "alpha=-1"),
+        ({"hidden": "wide"}, "hidden='wide'"),
+        ({"critic_hidden": None}, "critic_hidden=None"),
+        ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
     ],
 )
 def test_settings_are_checked(changes, said):

@@ -17,7 +17,8 @@ from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
-from halfseen.errors import FileFormatError, SettingError
+from halfseen.errors import FileFormatError
+from halfseen.estimators.adversarial_settings import check_numbers, check_sizes, check_words
 from halfseen.estimators.base import BaseImputer
 from halfseen.estimators.dealing import Dealer, Held
 from halfseen.estimators.mask_units import MaskUnits
@@ -106,12 +107,9 @@ class AdversarialImputer(BaseImputer):
         self.game_.requires_grad_(False).eval()
 
     def _check_settings(self) -> None:
-        if self.decision not in DECISIONS:
-            raise SettingError(f"Got decision={self.decision!r}. Expected one of {DECISIONS}.")
-        for name in ("n_members", "n_draws_predict", "batch_size"):
-            size = getattr(self, name)
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise SettingError(f"Got {name}={size!r}. Expected a positive whole number.")
+        check_words(self, {"decision": DECISIONS})
+        check_sizes(self, ("n_members", "n_draws_predict"))
+        check_numbers(self, {"a positive number": ("gumbel_temperature",)})
 
     def _make(self, spec: DataSpec, masks: Tensor) -> None:
         """Players with fresh parameters."""

@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -17,6 +16,13 @@ from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.adversarial import AdversarialImputer
 from halfseen.estimators.adversarial_networks import GAN_NETWORKS, IMPUTER_NETWORKS
+from halfseen.estimators.adversarial_settings import (
+    check_numbers,
+    check_sizes,
+    check_width_words,
+    check_words,
+    is_size,
+)
 from halfseen.estimators.base import store
 from halfseen.estimators.dealing import Dealer, Held
 from halfseen.estimators.given_masks import mask_source
@@ -192,21 +198,20 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        words: dict[str, tuple[str, ...]] = {
+        words = {
             "imputer": ("joint", "standalone", "none"),
             "network": tuple(GAN_NETWORKS),
             "imputer_network": tuple(IMPUTER_NETWORKS),
             "monitor": (*MONITORS, "none"),
         }
-        for name, allowed in words.items():
-            if getattr(self, name) not in allowed:
-                raise SettingError(
-                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
-                )
-        for name in ("n_latent", "n_critic"):
-            size = getattr(self, name)
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise SettingError(f"Got {name}={size!r}. Expected a positive whole number.")
+        check_words(self, words)
+        check_sizes(self, ("n_latent", "n_critic"), optional=("imputer_steps",))
+        check_width_words(self, ("hidden", "critic_hidden", "imputer_hidden"), None)
+        ranges = {
+            "a finite number": ("fill",),
+            "a number of 0 or more": ("gradient_penalty", "beta", "reconstruction"),
+        }
+        check_numbers(self, ranges)
 
     def _make_game(self, spec: DataSpec, masks: Tensor, generator: torch.Generator) -> MaskedGame:
         build, (low, high) = GAN_NETWORKS[self.network], self.range_
@@ -280,6 +285,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
             When the masks are none, do not fit the data, or look at what they hide.
         """
         check_is_fitted(self, "codec_")
+        if max_steps is not None and not is_size(max_steps):
+            raise SettingError(f"Got max_steps={max_steps!r}. Expected a positive whole number.")
         other = copy.deepcopy(self)
         if other.imputer == "none":
             # It has one from here on, in files too.

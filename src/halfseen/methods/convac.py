@@ -6,9 +6,12 @@ Li, Jiang and Marlin do for their baseline in "MisGAN" (ICLR 2019).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
+from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.tree_density import TreeDensity
@@ -142,6 +145,14 @@ class ConvAC(TreeDensity):
         verbose: bool = False,
     ) -> None:
         store(self, locals())
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        floor = self.noise_floor
+        if floor != "auto" and not (isinstance(floor, Real) and 0 <= floor < math.inf):
+            raise SettingError(
+                f"Got noise_floor={floor!r}. Expected 'auto' or a number of 0 or more."
+            )
 
     @classmethod
     def published(cls, **changes: Any) -> Self:

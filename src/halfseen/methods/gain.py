@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from halfseen.core.spec import DataSpec
-from halfseen.errors import SettingError
 from halfseen.estimators.adversarial import AdversarialImputer
 from halfseen.estimators.adversarial_networks import plain_network
+from halfseen.estimators.adversarial_settings import (
+    check_numbers,
+    check_sizes,
+    check_width_words,
+    check_words,
+)
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.cell_game import HINTS, CellGame, CellStakes
@@ -230,17 +234,14 @@ class GAINImputer(AdversarialImputer):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        for name, allowed in WORDS.items():
-            if getattr(self, name) not in allowed:
-                raise SettingError(
-                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
-                )
-        if not isinstance(self.n_passes, (int, np.integer)) or self.n_passes < 1:
-            raise SettingError(
-                f"Got n_passes={self.n_passes!r}. Expected a positive whole number."
-            )
-        if not 0 <= self.hint_rate <= 1:
-            raise SettingError(f"Got hint_rate={self.hint_rate!r}. Expected a number in [0, 1].")
+        check_words(self, WORDS)
+        check_sizes(self, ("n_passes",))
+        check_width_words(self, ("hidden", "critic_hidden"), "row")
+        ranges = {
+            "a number of 0 or more": ("alpha",),
+            "a number from 0 to 1": ("hint_rate", "hide_rate", "hide_share"),
+        }
+        check_numbers(self, ranges)
 
     def _make_game(self, spec: DataSpec, masks: Tensor, generator: torch.Generator) -> CellGame:
         (low, high), n_units = self.range_, self.mask_units_.n_units

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.adversarial_networks import GAN_NETWORKS
+from halfseen.estimators.adversarial_settings import check_numbers, check_words
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.masked_game import Stakes
 from halfseen.estimators.masked_imputer import MaskedImputer
@@ -105,10 +106,12 @@ class MisGAN(MaskedImputer):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if self.beta_mode not in ("paper", "released"):
-            raise SettingError(
-                f"Got beta_mode={self.beta_mode!r}. Expected 'paper' or 'released'."
-            )
+        check_words(self, {"beta_mode": ("paper", "released")})
+        ranges = {
+            "a number of 0 or more": ("alpha",),
+            "a positive number": ("mask_temperature",),
+        }
+        check_numbers(self, ranges)
         if self.mask_given_data and self.network == "conv":
             raise SettingError(
                 "Got mask_given_data=True with network='conv'. Expected network='mlp', whose "
@@ -155,6 +158,8 @@ class MisGAN(MaskedImputer):
         >>> MisGAN.published(imputer="none").max_steps
         56220
         """
+        if data not in ("digits", "pictures"):
+            raise SettingError(f"Got data={data!r}. Expected 'digits' or 'pictures'.")
         digits = data == "digits"
         joint = changes.get("imputer", "joint") == "joint"
         batches = 60_000 // 64 if digits else 202_599 // 256
