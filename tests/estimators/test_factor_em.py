@@ -23,10 +23,10 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def simulated(n=60, missing=0.5, seed=0, groups=3):
+def simulated(n=60, missing=0.5, seed=0, groups=3, apart=3.0):
     """Groups of correlated cells with holes; one row shows nothing."""
     rng = np.random.default_rng(seed)
-    center = 3 * rng.normal(size=(groups, F))[rng.integers(groups, size=n)]
+    center = apart * rng.normal(size=(groups, F))[rng.integers(groups, size=n)]
     x = center + rng.normal(size=(n, 1)) * rng.uniform(0.5, 1.5, size=F) + rng.normal(size=(n, F))
     s = (rng.random((n, F)) >= missing).astype(float)
     s[0] = 0 if missing else 1
@@ -249,6 +249,45 @@ def test_starts_at_clusters_find_them_and_their_axes():
         assert float(axis[at]) == pytest.approx(2, rel=0.5)
         share = float(np.mean(own == at))
         assert float(mixture.log_weights[c].exp()) == pytest.approx(share, abs=0.01)
+
+
+# ---- the public baseline's error --------------------------------------------------------
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_released_step_is_that_of_weights_in_the_place_of_their_logarithms(rank):
+    """PROTOCOLS 16.3 (a): softmax(pi + log N) are the responsibilities."""
+    x, s = simulated(apart=0.7)
+    step = steps(x, s)
+    mixture, _ = step(start(step, 3, rank))
+    pi = mixture.log_weights.exp()
+    following, value = replace(step, released=True)(mixture)
+    law = mixture.law
+    density = torch.stack(
+        [FactorMixture(torch.zeros(1), law.map(lambda p, c=c: p[c : c + 1])).log_prob(x, s)
+         for c in range(3)], -1
+    )  # fmt: skip
+    weights = torch.softmax(pi + density, -1)
+    torch.testing.assert_close(following.log_weights.exp(), weights.mean(0))
+    assert value == pytest.approx(float(torch.logsumexp(pi + density, -1).sum()))
+    # The rest is the step of a mixture whose logarithms these are.
+    other, _ = step(FactorMixture(pi, law))
+    torch.testing.assert_close(following.law.mean, other.law.mean)
+    torch.testing.assert_close(following.law.factor, other.law.factor)
+    torch.testing.assert_close(following.law.variance, other.law.variance)
+    exact, _ = step(mixture)
+    assert (exact.law.mean - following.law.mean).abs().max() > 1e-3
+    if rank == 0:
+        shown = weights.T @ s
+        torch.testing.assert_close(following.law.mean, weights.T @ (x * s) / shown)
+
+
+def test_falls_of_a_released_objective_do_not_end_the_way():
+    values = iter([0.0, 5.0, 4.0, 6.0, 6.0 + 1e-6, 9.0])
+    mixture = start(steps(*simulated()), 1, 0)
+    _, path = climb(lambda m: (m, next(values)), mixture, 1.0, max_iter=6, tol=1e-3)
+    assert path.objective == [0.0, 5.0, 4.0, 6.0, 6.0 + 1e-6]
+    assert path.converged
 
 
 # ---- gradients --------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Mixtures of factor analysers on tables: units, kinds, files, choices, and the released laws."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -226,9 +228,7 @@ def test_released_laws_reproduce_the_errors_of_the_baseline():
     """Against the formulas of PROTOCOLS 16.3 with dense matrices; the corrected law is another."""
     X, holed = table(groups=1)
     right = MFADensity(n_components=3, rank=2, n_starts=1, random_state=0).fit(holed)
-    wrong = MFADensity(n_components=3, rank=2, n_starts=1, random_state=0, released=True)
-    wrong.fit(holed)
-    np.testing.assert_array_equal(right.model_.law.mean, wrong.model_.law.mean)
+    wrong = copy.deepcopy(right).set_params(released=True)
     rows = np.arange(3, 40)
     law, exact = wrong.conditional(holed[rows]), right.conditional(holed[rows])
     scores = law.log_prob(X[rows])
@@ -256,6 +256,38 @@ def test_released_laws_reproduce_the_errors_of_the_baseline():
     gap = np.abs(scores - exact.log_prob(X[rows]))[differ]
     assert np.median(gap) > 0.05
     np.testing.assert_allclose(wrong.transform(holed[rows]), law.mean)
+
+
+def test_released_scores_add_weights_where_their_logarithms_belong():
+    _, holed = table(groups=1)
+    right = MFADensity(n_components=3, rank=2, n_starts=1, random_state=0).fit(holed)
+    wrong = copy.deepcopy(right).set_params(released=True)
+    log_weights, means, covariances = dense(right)
+    assert np.ptp(np.exp(log_weights)) > 0.05
+    for i, row in enumerate(holed):
+        o = np.flatnonzero(~np.isnan(row))
+        joint = log_density(log_weights, means, covariances, row, o)
+        expected = logsumexp(joint - log_weights + np.exp(log_weights))
+        assert wrong.score_samples(holed[i : i + 1])[0] == pytest.approx(expected, abs=1e-8)
+    # Too high by about log K, as PROTOCOLS 16.3 says.
+    assert 0.9 < wrong.score(holed) - right.score(holed) < 2.0
+    np.testing.assert_array_equal(
+        wrong.generate(50, random_state=0), right.generate(50, random_state=0)
+    )
+
+
+@pytest.mark.parametrize("solver", ["em", "gradient"])
+def test_released_fits_have_the_error_too(solver):
+    """Where components overlap and one is rare, the error teaches another mixture."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4)) + 2.0 * (rng.random((300, 1)) < 0.1)
+    X[rng.random(X.shape) < 0.3] = np.nan
+    shared = {"n_components": 2, "rank": 1, "n_starts": 1, "solver": solver, "max_steps": 150}
+    shared |= {"max_iter": 40, "lr": 0.05, "tol": 0.0, "random_state": 0}
+    right, wrong = (MFADensity(**shared, released=r).fit(X) for r in (False, True))
+    assert (right.model_.law.mean - wrong.model_.law.mean).abs().max() > 0.05
+    if solver == "em":
+        assert (right.n_iter_, wrong.n_iter_) == (40, 40)
 
 
 # ---- kinds of columns, and tables that are hardly any ----------------------------------------

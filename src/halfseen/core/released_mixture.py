@@ -1,9 +1,11 @@
-"""The conditional law as the public code of the DMFA paper's baseline computes it.
+"""Densities and conditional laws as the public code of the DMFA paper's baseline computes them.
 
-It departs from the exact one in three ways: the weight of a component is added to its log-density
-as it is, not its logarithm; only the most probable component is kept; and the covariance of the
-factors is 2 I - L^(-1) where L^(-1) is right (I + Y - Y (I + Y)^(-1) Y with Y = L - I), so that a
-cell varies more given others than it does alone.
+They depart from the exact ones in three ways. The weight of a component is added to its
+log-density as it is, not its logarithm: in the responsibilities by which EM learns and the most
+probable component is found, and in log-densities, which are too high by about log C. Only the most
+probable component is kept in a conditional law. And the covariance of the factors is 2 I - L^(-1)
+where L^(-1) is right (I + Y - Y (I + Y)^(-1) Y with Y = L - I), so that a cell varies more given
+others than it does alone. New rows are drawn by the weights as they should be.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ __all__ = ["released_conditional", "released_posterior"]
 def released_posterior(mixture: FactorMixture, posterior: Posterior) -> Posterior:
     """The posterior with weights where their logarithms should be."""
     shift = mixture.log_weights.exp() - mixture.log_weights
-    return Posterior(posterior.log_joint + shift, posterior.factors)
+    return posterior._replace(log_joint=posterior.log_joint + shift)
 
 
 def released_conditional(mixture: FactorMixture, posterior: Posterior) -> LowRankMixture:

@@ -20,6 +20,7 @@ from torch import Tensor
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
 from halfseen.core.memory import floats_at_once
+from halfseen.core.released_mixture import released_posterior
 from halfseen.training.checkpoint import Kept, next_stage
 
 __all__ = ["TRACE", "EMPath", "FactorEM", "Moments", "Prior", "climb"]
@@ -94,6 +95,9 @@ class FactorEM:
         principal components).
     prior : Prior
         Rows added in thought.
+    released : bool, default=False
+        Whether posteriors are those of :mod:`halfseen.core.released_mixture`; a step may then
+        lower the objective.
     """
 
     x: Tensor
@@ -101,12 +105,13 @@ class FactorEM:
     floor: Tensor
     noise: Literal["diagonal", "isotropic"]
     prior: Prior
+    released: bool = False
 
     def __call__(self, mixture: FactorMixture) -> tuple[FactorMixture, float]:
         """The next mixture, and what the objective was before."""
         total, moments = 0.0, None
         for x, s in self.parts(mixture.width):
-            posterior = mixture.posterior(x, s)
+            posterior = self.posterior(mixture, x, s)
             total += float(posterior.log_prob.sum())
             part = _moments(posterior, x, s)
             moments = part if moments is None else Moments(*map(torch.add, moments, part))
@@ -115,8 +120,14 @@ class FactorEM:
 
     def objective(self, mixture: FactorMixture) -> float:
         """Log-likelihood of what is seen, and of the rows added in thought."""
-        parts = (mixture.log_prob(x, s).sum() for x, s in self.parts(mixture.width))
+        chunks = self.parts(mixture.width)
+        parts = (self.posterior(mixture, x, s).log_prob.sum() for x, s in chunks)
         return float(sum(parts) + self.log_prior(mixture))
+
+    def posterior(self, mixture: FactorMixture, x: Tensor, s: Tensor) -> Posterior:
+        """Component and factors of rows (n, F), given what their masks show."""
+        posterior = mixture.posterior(x, s)
+        return released_posterior(mixture, posterior) if self.released else posterior
 
     def log_prior(self, mixture: FactorMixture) -> Tensor:
         """Log-density of the parameters, without constants."""
@@ -202,7 +213,7 @@ def climb(
     max_iter : int
         Most steps.
     tol : float
-        Stop when a step gains less than this per seen cell.
+        Stop when a step changes the objective by less than this per seen cell.
     watch : callable
         Told of every step and of the objective before it.
 
@@ -229,7 +240,8 @@ def climb(
             break
         path.append(value / max(n_cells, 1.0))
         watch(len(path), path[-1])
-        converged = len(path) > 1 and path[-1] - path[-2] < tol
+        # A step of the public baseline may lower what it should raise, and goes on.
+        converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol
         # As a checkpoint holds it, so that a resumed fit has the same bits.
         mixture = mixture if converged else following.contiguous()
         done = converged or len(path) >= max_iter

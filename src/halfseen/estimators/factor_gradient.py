@@ -75,7 +75,7 @@ class FactorFit:
 
         def loss() -> dict[str, Tensor]:
             at, mixture = deck.deal(), model.mixture()
-            likelihood = -mixture.log_prob(x[at], s[at]).mean()
+            likelihood = -self.steps.posterior(mixture, x[at], s[at]).log_prob.mean()
             return {
                 "likelihood": likelihood,
                 "prior": -self.steps.log_prior(mixture) / len(x),

@@ -90,12 +90,16 @@ class GaussianEM:
         """The next mixture, and what the objective was before."""
         total, sums = 0.0, None
         for x, s in self._parts(mixture):
-            posterior = mixture.posterior(x, s)
+            posterior = self.posterior(mixture, x, s)
             total += float(posterior.log_prob.sum())
             part = _sums(mixture, posterior, x, s)
             sums = part if sums is None else _Sums(*map(torch.add, sums, part))
         assert sums is not None
         return self._next(sums), total + float(self.log_prior(mixture))
+
+    def posterior(self, mixture: FactorMixture, x: Tensor, s: Tensor) -> Posterior:
+        """Component and factors of rows (n, F), given what their masks show."""
+        return mixture.posterior(x, s)
 
     def fitting(self, start: FactorMixture) -> FactorMixture:
         """A start of full rank, from which every step gains."""

@@ -262,8 +262,10 @@ class MixtureImputer(ConditionalImputer):
         model = self.model_
         return model.n_components * self.units_.spec.n_features * (model.rank + 2)
 
-    def _posterior(self, rows: Rows) -> Posterior:
-        return self.model_.posterior(*self._features(rows))
+    def _posterior(self, rows: Rows, scored: Tensor | None = None) -> Posterior:
+        """Components and factors given what is seen, of features that a mask (F,) picks."""
+        x, s = self._features(rows)
+        return self.model_.posterior(x, s if scored is None else s * scored)
 
     def _mixture(self, rows: Rows) -> LowRankMixture:
         mixture = self.model_.conditional(self._posterior(rows))
@@ -271,7 +273,7 @@ class MixtureImputer(ConditionalImputer):
 
     def _unconditional(self, empty: Rows) -> LowRankMixture:
         # Held-out cells tell how sure to be of cells given others, not of rows.
-        return self.model_.conditional(self._posterior(empty))
+        return self.model_.conditional(self.model_.posterior(*self._features(empty)))
 
     def _mean(self, rows: Rows) -> Tensor:
         if self._is_plain():
@@ -283,8 +285,7 @@ class MixtureImputer(ConditionalImputer):
         return not self.units_.curved
 
     def _log_prob(self, rows: Rows, scored: Tensor) -> Tensor:
-        x, s = self._features(rows)
-        return self.model_.log_prob(x, s * scored)
+        return self._posterior(rows, scored).log_prob
 
     # ---- files --------------------------------------------------------------------------
 

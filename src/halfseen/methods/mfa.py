@@ -47,9 +47,12 @@ class MFAImputer(SolvedMixtureImputer):
     noise : {"diagonal", "isotropic"}
         Whether columns have a noise of their own, or a component one for all.
     released : bool
-        Whether conditional laws are those of the public baseline of the DMFA paper, which weighs
-        components by e to the power of their weight, keeps the most probable one and has too
-        large a covariance (see :mod:`halfseen.core.released_mixture`). For published tables only.
+        Whether the fit, log-densities and conditional laws are those of the public baseline of
+        the DMFA paper: it weighs components by e to the power of their weight, in every step of
+        EM and in :meth:`score_samples`, too; its conditional laws keep the most probable one and
+        have too large a covariance (see :mod:`halfseen.core.released_mixture`). EM may then lower
+        its objective. Components and rank are chosen, and rows generated, as without it. For
+        published tables only.
     {solved}
     {shared}
 
@@ -140,7 +143,7 @@ class MFAImputer(SolvedMixtureImputer):
         )
 
     def _steps(self, x: Tensor, s: Tensor, floor: Tensor, prior: Prior) -> FactorEM:
-        return FactorEM(x, s, floor, self.noise, prior)
+        return FactorEM(x, s, floor, self.noise, prior, self.released)
 
     @property
     def _one_noise(self) -> bool:
@@ -148,8 +151,8 @@ class MFAImputer(SolvedMixtureImputer):
 
     # ---- answering ----------------------------------------------------------------------
 
-    def _posterior(self, rows: Rows) -> Posterior:
-        posterior = super()._posterior(rows)
+    def _posterior(self, rows: Rows, scored: Tensor | None = None) -> Posterior:
+        posterior = super()._posterior(rows, scored)
         return released_posterior(self.model_, posterior) if self.released else posterior
 
     def _mixture(self, rows: Rows) -> LowRankMixture:
