@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from halfseen.errors import SettingError
-from halfseen.mechanisms import SquareMask
+from halfseen.mechanisms import SelfMasking, SquareMask
 from halfseen.methods import load, method_by_name
 from halfseen.methods.dmfa import DMFADensity, DMFAImputer
 from halfseen.training.deck import Deck
@@ -234,6 +234,16 @@ def test_published_settings(tmp_path):
         ({"validation_fraction": 1.0}, "validation_fraction=1.0"),
         ({"max_steps": 0}, "max_steps=0"),
         ({"linear_rank": -1}, "linear_rank=-1"),
+        ({"hide": SelfMasking()}, "hide=SelfMasking"),
+        ({"hide": ["cells", 3]}, "hide="),
+        ({"hide_rate": "half"}, "hide_rate='half'"),
+        ({"mse_weight": -50}, "mse_weight=-50"),
+        ({"mse_weight": np.inf}, "mse_weight=inf"),
+        ({"mse_share": -0.1}, "mse_share=-0.1"),
+        ({"quantum": 0}, "quantum=0"),
+        ({"quantum": -1 / 255}, "quantum=-0"),
+        ({"clip_norm": -1.0}, "clip_norm=-1.0"),
+        ({"hidden": (0,)}, "hidden="),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, message):

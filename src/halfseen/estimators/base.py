@@ -19,6 +19,7 @@ from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.tables.choice import Codec, codec_for
 from halfseen.tables.codec import Encoded
+from halfseen.training.settings import check_training
 
 if TYPE_CHECKING:
     from halfseen.estimators.card import MethodCard
@@ -171,8 +172,9 @@ class BaseImputer(TransformerMixin, TableEstimator):
         ColumnError
             When a column cannot be used; the message names it and the remedy.
         SettingError
-            When ``checkpoint`` holds another fit.
+            When ``checkpoint`` holds another fit, or a setting cannot be used.
         """
+        check_training(self.get_params(deep=False))
         with resuming(self, X, None, checkpoint, checkpoint_every):
             self._fit_table(X)
         return self

@@ -130,11 +130,12 @@ def make_hider(
     """
     if isinstance(setting, ImageMask):
         return Hider([ImageHoles(setting, _picture(spec, "a mask of pictures"))])
-    names = [setting] if isinstance(setting, str) else list(setting)
-    if not names or any(name not in PATTERNS for name in names):
+    names = [setting] if isinstance(setting, str) else setting
+    if not isinstance(names, Sequence) or not names or any(name not in PATTERNS for name in names):
         raise SettingError(
             f"Got hide={setting!r}. Expected one of {PATTERNS}, several of them, or an ImageMask."
         )
+    names = list(names)
     if "auto" in names:
         names = _automatic(spec, has_holes=has_holes)
     count = Counter(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,14 @@ from halfseen.training.progress import progress
 
 __all__ = ["ConditionalNetworkImputer"]
 
-WHOLE = ("rank", "n_components", "last_channels", "batch_size")
-SHARES = ("hide_rate", "mse_share", "average", "dropout")
+WHOLE = ("rank", "n_components", "last_channels")
+SHARES = ("hide_rate", "mse_share")
 WORDS = {
     "network": NETWORKS,
     "head": tuple(HEADS),
     "likelihood": LIKELIHOODS,
     "loss_per": ("cell", "row"),
     "keep": ("last", "best"),
-    "schedule": ("one-cycle", "cosine", "constant"),
 }
 
 
@@ -82,20 +82,17 @@ class ConditionalNetworkImputer(ConditionalImputer):
     def _check_settings(self) -> None:
         for name in WHOLE:
             _whole(name, getattr(self, name), 1)
-        for name in ("n_members", "max_steps", "patience"):
-            if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1)
+        if self.n_members is not None:
+            _whole("n_members", self.n_members, 1)
         if self.linear_rank is not None:
             _whole("linear_rank", self.linear_rank, 0)
         for name in SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(
-                    f"Got {name}={getattr(self, name)!r}. Expected a number from 0 to 1."
-                )
-        if not 0 <= self.validation_fraction < 1:
+            _number(name, getattr(self, name), 0, 1)
+        _number("mse_weight", self.mse_weight, 0)
+        _number("quantum", self.quantum, 0)
+        if self.quantum == 0:
             raise SettingError(
-                f"Got validation_fraction={self.validation_fraction!r}. Expected a share of the "
-                "rows, from 0 to below 1."
+                f"Got quantum={self.quantum!r}. Expected the step of grey values, such as 1 / 255."
             )
         for name, allowed in WORDS.items():
             if getattr(self, name) not in allowed:
@@ -235,3 +232,10 @@ def _steps(n_rows: int) -> int:
 def _whole(name: str, value: Any, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or value < least:
         raise SettingError(f"Got {name}={value!r}. Expected a whole number, {least} at least.")
+
+
+def _number(name: str, value: Any, least: float, most: float = np.inf) -> None:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else np.nan
+    if not np.isfinite(number) or not least <= number <= most:
+        end = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of {least:g} or more"
+        raise SettingError(f"Got {name}={value!r}. Expected a number {end}.")

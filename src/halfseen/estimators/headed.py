@@ -30,7 +30,6 @@ __all__ = ["HeadEstimator"]
 
 # Rows at a time that a head answers which stands alone.
 DIRECT_ROWS = 4096
-SCHEDULES = ("one-cycle", "cosine", "constant")
 
 
 class HeadEstimator(LabelEstimator):
@@ -83,13 +82,11 @@ class HeadEstimator(LabelEstimator):
 
     def _check_training(self) -> None:
         """Settings that nothing else would refuse."""
-        _expect("schedule", self.schedule, self.schedule in SCHEDULES, f"one of {SCHEDULES}")
-        share = self.validation_fraction
-        _expect("validation_fraction", share, 0 <= share < 1, "a number in [0, 1)")
-        for name, least in {"batch_size": 1, "n_bins": 0}.items():
-            value = getattr(self, name)
-            _expect(name, value, value >= least, f"a whole number of at least {least}")
-        if self.patience is not None and share == 0:
+        if self.n_bins < 0:
+            raise SettingError(
+                f"Got n_bins={self.n_bins!r}. Expected a whole number of at least 0."
+            )
+        if self.patience is not None and self.validation_fraction == 0:
             raise SettingError(
                 f"Got patience={self.patience} and validation_fraction=0. Patience needs rows "
                 "that are held out."
@@ -221,8 +218,3 @@ class HeadEstimator(LabelEstimator):
         places = numbers(facts, "indicated", None).astype(int).tolist()
         self.indicated_ = [whole({"indicated": j}, "indicated", 0, n - 1) for j in places]
         self.edges_ = numbers(facts, "edges", None, self.n_bins + 1).reshape(-1, self.n_bins + 1)
-
-
-def _expect(name: str, value: Any, holds: bool, what: str) -> None:
-    if not holds:
-        raise SettingError(f"Got {name}={value!r}. Expected {what}.")

@@ -20,6 +20,7 @@ from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 from halfseen.tables.blocks import count_rows
 from halfseen.tables.containers import holds_modalities
 from halfseen.tables.strangers import to_array
+from halfseen.training.settings import check_training
 
 __all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator", "check_lengths"]
 
@@ -64,6 +65,7 @@ class LabelEstimator(TableEstimator):
     def _fit_target(
         self, X: Any, y: Any, target: Target, checkpoint: str | Path | None, every: float
     ) -> Self:
+        check_training(self.get_params(deep=False))
         numbers = target.fit(y).encode(y)
         check_lengths(_n_rows(X), len(numbers))
         self.target_ = target

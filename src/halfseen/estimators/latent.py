@@ -229,14 +229,13 @@ class LatentImputer(LatentAnswers):
         words = {
             "decision": DECISIONS,
             "validation": ("cells", "rows", "none"),
-            "schedule": ("one-cycle", "cosine", "constant"),
         }
         for name, allowed in words.items():
             if getattr(self, name) not in allowed:
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
-        for name in ("n_importance", "n_importance_predict", "batch_size"):
+        for name in ("n_importance", "n_importance_predict"):
             size = getattr(self, name)
             # None leaves the choice to a method that makes it.
             if size is not None and (not isinstance(size, (int, np.integer)) or size < 1):

@@ -79,7 +79,7 @@ class TreeDensity(RowDrawer):
 
     def _check_settings(self) -> None:
         sizes: dict[str, Any] = {"channels": self._channels(image=False)}
-        for name in ("n_components", "patch", "n_members", "batch_size"):
+        for name in ("n_components", "patch", "n_members"):
             sizes[name] = (getattr(self, name),)
         if self.n_members is None:
             del sizes["n_members"]
@@ -88,19 +88,9 @@ class TreeDensity(RowDrawer):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected positive whole numbers."
                 )
-        words = {
-            "start": ("clusters", "random"),
-            "schedule": ("one-cycle", "cosine", "constant"),
-        }
-        for name, allowed in words.items():
-            if getattr(self, name) not in allowed:
-                raise SettingError(
-                    f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
-                )
-        if not 0 <= self.validation_fraction < 1:
+        if self.start not in ("clusters", "random"):
             raise SettingError(
-                f"Got validation_fraction={self.validation_fraction!r}. Expected a share of the "
-                "rows, from 0 to below 1."
+                f"Got start={self.start!r}. Expected one of ('clusters', 'random')."
             )
 
     def _channels(self, *, image: bool) -> tuple[int, ...]:
