@@ -9,7 +9,7 @@ import torch
 
 from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise, new_generator
-from halfseen.errors import SettingError
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.methods import load
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.mvae import MVAEImputer
@@ -78,7 +78,7 @@ def test_modalities_come_as_modalities():
     assert len(made["note"]) == 6
     shapes = {name: mask.shape for name, mask in masks.items()}
     assert shapes == {"lab": (6, 2), "picture": (6, 1, 4, 4), "note": (6,)}
-    assert set(" ".join(made["note"]).split()) <= {"a", "small", "dog", "one", "cat", "<unk>"}
+    assert set(" ".join(made["note"]).split()) <= {"a", "small", "dog", "one", "cat"}
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 7, 9])
@@ -232,6 +232,45 @@ def test_constants_of_a_modality_are_seen_with_it_and_masks_come_by_modality():
     assert imputer.whole_
     assert (masks["lab"] == masks["lab"][:, :1]).all()
     assert 0 < masks["lab"].mean() < 1
+
+
+def test_constants_are_seen_with_those_whose_holes_they_share(tmp_path):
+    """Of one block: always seen, never seen, seen with the first, and two seen by themselves."""
+    rng = np.random.default_rng(0)
+    n = 500
+    hole, other = rng.random((2, n)) < [[0.4], [0.3]]
+    constant = {"always": False, "never": True, "with": hole, "own": other, "its": other}
+    frame = pd.DataFrame({"a": np.where(hole, np.nan, rng.normal(size=n))})
+    for name, missing in constant.items():
+        frame[name] = np.where(missing, np.nan, 3.0)
+    frame["b"] = rng.normal(size=n)
+    blocks = {"p": ["a", *constant]}
+    settings = {"keep_empty_features": True, "max_steps": 60, "hidden": (8,), "random_state": 0}
+    imputer = VSAEImputer(blocks=blocks, **settings).fit(frame)
+    imputer.save(tmp_path / "m.halfseen")
+    for one in (imputer, load(tmp_path / "m.halfseen")):
+        masks = dict(zip(frame, one.generate_masks(4000).T, strict=True))
+        assert masks["always"].all()
+        assert not masks["never"].any()
+        assert np.array_equal(masks["with"], masks["a"])
+        assert np.array_equal(masks["own"], masks["its"])
+        assert abs(masks["own"].mean() - 0.7) < 0.05
+        assert not np.array_equal(masks["own"], masks["a"])
+
+
+def test_files_of_earlier_versions_tie_columns_that_were_seen_as_often():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=300), "with": 3.0})
+    frame[rng.random(300) < 0.4] = np.nan
+    frame["always"] = 2.0
+    blocks = {"p": ["a", "with", "always"]}
+    imputer = VSAEImputer(blocks=blocks, hidden=(8,), max_steps=5, random_state=0).fit(frame)
+    facts, tensors = imputer._state()
+    del facts["companions"]
+    imputer._set_state(facts, tensors)
+    assert imputer.companions_.tolist() == [0, 0, 2]
+    with pytest.raises(FileFormatError, match="companions"):
+        imputer._set_state(facts | {"companions": [0, 3, 2]}, tensors)
 
 
 def test_copied_holes_need_holes():

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 
 from halfseen.core.spec import DataSpec
-from halfseen.core.stored import member
-from halfseen.errors import SettingError
+from halfseen.core.stored import member, numbers
+from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.autoencoder import TINY, AutoencoderImputer
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.recipes import Parts, Recipe, mask_term, selective_proposal
@@ -63,7 +63,10 @@ class VSAEImputer(AutoencoderImputer):
     Attributes
     ----------
     whole_ : bool
-        Whether masks are of whole modalities.
+        Whether masks are of whole modalities, in the columns that vary.
+    companions_ : array of int of shape (p,)
+        Where each column stands in generated masks: in its own place, or, where it never varies,
+        in that of a column of its modality that is seen in the same rows.
 
     Notes
     -----
@@ -186,23 +189,45 @@ class VSAEImputer(AutoencoderImputer):
             return Importance()
         return Selective(self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
 
+    def _fit_table(self, X: Any) -> None:
+        super()._fit_table(X)
+        # Read again where it is needed alone: columns that never vary are rare.
+        constant = len(self._varying) < self.codec_.spec.n_columns
+        missing = self._encode(X).missing if constant else np.zeros((0, 0))
+        self.companions_ = self._tied(lambda i, j: np.array_equal(missing[:, i], missing[:, j]))
+
+    def _tied(self, alike: Callable[[int, int], bool]) -> np.ndarray:
+        """For each column (p,) that never varies, one of its modality whose holes are ``alike``.
+
+        Others, and those that are always or never seen, stand for themselves.
+        """
+        of, varying = np.arange(self.codec_.spec.n_columns), set(self._varying)
+        sometimes = (self.missing_share_ > 0) & (self.missing_share_ < 1)
+        for block in self.codec_.spec.with_blocks(self.blocks).modalities:
+            constant = [j for j in block.columns if j not in varying and sometimes[j]]
+            known = [j for j in block.columns if j in varying]
+            for j in constant:
+                of[j] = next((i for i in known if alike(i, j)), j)
+                known += [j] if of[j] == j else []
+        return of
+
     def _companions(self) -> dict[int, int]:
-        varying = set(self._varying)
-        blocks = self.codec_.spec.with_blocks(self.blocks).modalities if self.whole_ else ()
-        found: dict[int, int] = {}
-        for block in blocks:
-            modelled = [j for j in block.columns if j in varying]
-            if modelled:
-                found |= {j: modelled[0] for j in block.columns if j not in varying}
-        return found
+        pairs = enumerate(self.companions_.tolist())
+        return {column: companion for column, companion in pairs if column != companion}
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, tensors = super()._state()
-        return facts | {"whole": self.whole_}, tensors
+        return facts | {"whole": self.whole_, "companions": self.companions_.tolist()}, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         self.whole_ = bool(member(facts, "whole"))
         super()._set_state(facts, tensors)
+        if "companions" in facts:
+            self.companions_ = _places(facts, self.codec_.spec.n_columns)
+        else:
+            # Files of earlier versions know how often columns were seen, and not in which rows.
+            share = self.missing_share_
+            self.companions_ = self._tied(lambda i, j: bool(self.whole_ and share[i] == share[j]))
 
     @classmethod
     def published(
@@ -227,3 +252,14 @@ def _whole(s: np.ndarray, spec: DataSpec) -> bool:
     seen = torch.from_numpy(s.astype(np.float32))
     blocks = BlockMask(spec)
     return bool((blocks.cells(blocks(seen)) == seen).all())
+
+
+def _places(facts: dict[str, Any], n: int) -> np.ndarray:
+    """A column for each of ``n`` columns, as a file has them."""
+    places = numbers(facts, "companions", n).astype(int)
+    if ((places < 0) | (places >= n)).any():
+        raise FileFormatError(
+            f"The file's 'companions' are {places.tolist()[:20]}. Expected places of columns, "
+            f"from 0 to {n - 1}."
+        )
+    return places
