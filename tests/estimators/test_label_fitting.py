@@ -1,5 +1,7 @@
 """What one step of a head's training is given."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -114,8 +116,15 @@ def test_the_heads_of_a_generator_of_coins_see_coins(met, strategy):
     if strategy != "single":
         assert (completed == 0).all()
         return
-    assert ((completed > 0) & (completed < 1)).all()
-    torch.testing.assert_close(completed, completed[:1, :1].expand_as(completed))
+    # Completions are those of ones and zeros, drawn once: what rows to be predicted have.
+    patterns = np.array(list(product([0, 1], repeat=3)), dtype=np.float32)
+    drawn = np.concatenate([np.full((8, 1), np.nan, dtype=np.float32), patterns], 1)
+    answers = torch.as_tensor(generator.transform(drawn.reshape(8, 1, 2, 2)))[:, 0, 0, 0]
+    nearest = (completed[..., None] - answers).abs().amin(-1)
+    torch.testing.assert_close(nearest, torch.zeros_like(nearest), atol=1e-6, rtol=0)
+    assert len(completed.unique()) > 2
+    ordered = completed.sort(-1).values
+    assert torch.equal(ordered, ordered[:1].expand_as(ordered))
     met[False].clear()
     model.predict(images)
     assert set(torch.cat(met[False])[:, 1:].unique().tolist()) == {0.5}

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from halfseen.core.batch import Rows
+from halfseen.core.noise import new_generator
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.generated import GeneratorEstimator
@@ -33,6 +34,7 @@ from halfseen.terms.completion import SAMPLERS
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelTerm
 from halfseen.terms.latent import LatentModel
+from halfseen.training.binarize import binarized
 from halfseen.training.hiding import HideCells
 
 __all__ = ["LatentClassifier", "LatentLabelEstimator", "LatentRegressor"]
@@ -61,7 +63,7 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         self._fit_generator(X)
         values = self.codec_.encode(X).values
         self._choose_indicators(values)
-        rows = self._table_rows(values).with_labels(y)
+        rows = self._rows_to_learn(values).with_labels(y)
         self._choose_bins(self._unfilled(values))
         self._make()
         self._train(rows)
@@ -86,6 +88,19 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         completed = self.generator_._complete(values)
         whole = self._finite(np.where(np.isnan(values), completed, values))
         return replace(rows, x=self.generator_._rows(whole).x)
+
+    def _rows_to_learn(self, values: np.ndarray) -> Rows:
+        """Rows as the head's model takes them; grey pixels stay grey where it draws them anew.
+
+        Single completions are then those of ones and zeros, drawn once: no other rows are met
+        when it predicts.
+        """
+        if self.strategy != "single" or not self.generator_.binarize:
+            return self._table_rows(values)
+        generator = new_generator(self.generator_.seed_, 10)
+        drawn = self._table_rows(binarized(torch.as_tensor(values), generator).numpy())
+        grey = self.generator_._rows(values[:, self._varying])
+        return replace(drawn, x=torch.where(drawn.s > 0, grey.x, drawn.x))
 
     def _unfilled(self, values: np.ndarray) -> Rows:
         """Rows with their holes, in the units of the head."""
