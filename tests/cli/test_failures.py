@@ -124,3 +124,18 @@ def test_interrupting(table, tmp_path, monkeypatch):
 
     monkeypatch.setattr("halfseen.methods.method_by_name", interrupt)
     assert run("impute", table, "-o", tmp_path / "out.csv").exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("setting", "part"),
+    [
+        ("generator=mean", "Expected 'miwae'"),
+        ("n_importance_predict=0", "n_importance_predict=0. Expected a positive whole number"),
+        ('class_weight={"Oslo":-1}', "class_weight=-1 of the class 'Oslo'"),
+    ],
+)
+def test_a_classifier_that_could_not_answer_is_not_saved(table, tmp_path, setting, part):
+    out = tmp_path / "m.halfseen"
+    words = ["--target", "city", "--method", "sup-miwae", "--save", out, "--max-steps", "2"]
+    assert_refused(run("train", table, *words, "--set", setting), part)
+    assert not out.exists()

@@ -115,3 +115,23 @@ def test_numbers_whose_squares_are_no_floats(size):
     target = NumberTarget().fit(np.array([1.0, 2.0, 3.0]) * size)
     expected = np.array([-1.0, 0.0, 1.0]) * np.sqrt(1.5)
     np.testing.assert_allclose(target.encode(np.array([1, 2, 3]) * size), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [-1.0, np.nan, np.inf, "2", None, 1j],
+)
+def test_weights_that_are_no_numbers_of_labels(weight):
+    with pytest.raises(SettingError, match=r"class_weight=.* of the class 'a'\. Expected 'bal"):
+        ClassTarget({"a": weight, "b": 1.0}).fit(["a", "b"])
+
+
+@pytest.mark.parametrize("given", ["balance", 2.0, ["a", "b"], {"a": 0, "b": 0.0}, {"A": 2}])
+def test_class_weights_that_are_none(given):
+    with pytest.raises(SettingError, match="Expected 'balanced', or a mapping"):
+        ClassTarget(given).fit(["a", "b"])
+
+
+def test_class_weights_of_any_type_of_number():
+    given = {"a": np.float32(0.5), "b": np.int64(3), "c": 0}
+    assert ClassTarget(given).fit(["a", "b", "c", "d"]).weight.tolist() == [0.5, 3, 0, 1]

@@ -127,6 +127,13 @@ def test_generators_that_do_not_fit(X, y):
         SupMIWAEClassifier(generator=3).fit(X, y)
     with pytest.raises(SettingError, match="Got method 'miwe'"):
         SupMIWAEClassifier(generator="miwe").fit(X, y)
+    for name in ("mean", "mfa", "misgan"):
+        with pytest.raises(SettingError, match=r"Got generator=\w+\(.*Expected 'miwae', "):
+            SupMIWAEClassifier(generator=name).fit(X, y)
+    for size in ("n_importance", "n_importance_predict"):
+        for number in (0, 2.5, None):
+            with pytest.raises(SettingError, match=f"{size}={number}. Expected a positive whole"):
+                SupMIWAEClassifier(**{size: number}).fit(X, y)
     with pytest.raises(SettingError, match="strategy='M1'"):
         SupMIWAEClassifier(strategy="M1").fit(X, y)
     with pytest.raises(SettingError, match="80 rows in X and 79 labels"):
@@ -233,6 +240,9 @@ def test_intervals_hold_their_share_and_units():
     np.testing.assert_allclose(ends, np.c_[low, high])
     with pytest.raises(SettingError, match="strictly between"):
         model.predict_quantile(X, 1.0)
+    for levels in ([[0.1, 0.9]], "half", [0.1, None], {}):
+        with pytest.raises(SettingError, match="or a list of such numbers"):
+            model.predict_quantile(X, levels)
     with pytest.raises(SettingError, match="coverage"):
         model.predict_interval(X, 90)
 

@@ -254,11 +254,14 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
         -------
         array of shape (n,) or (n, len(q))
             In the units of y.
+
+        Raises
+        ------
+        SettingError
+            When ``q`` is no such number or list of them.
         """
         check_is_fitted(self)
-        levels = np.atleast_1d(np.asarray(q, dtype=float))
-        if not ((levels > 0) & (levels < 1)).all():
-            raise SettingError(f"Got q={q!r}. Expected numbers strictly between 0 and 1.")
+        levels = _levels(q)
         answers = self._answers_of_draws(X, N_QUANTILE_DRAWS, self.seed_)
         standard = _mixture_quantiles(answers[..., 0], answers[..., 1], levels)
         out = self._finite(standard) * self.target_.scale + self.target_.shift
@@ -297,6 +300,19 @@ def _mixture_quantiles(mu: np.ndarray, sigma: np.ndarray, levels: np.ndarray) ->
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         out[:, i] = 0.5 * (low + high)
     return out
+
+
+def _levels(q: Any) -> np.ndarray:
+    """Levels of quantiles (L,), from one or a list of them."""
+    try:
+        levels = np.atleast_1d(np.asarray(q, dtype=float))
+    except (TypeError, ValueError):
+        levels = np.zeros(1)
+    if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
+        raise SettingError(
+            f"Got q={q!r}. Expected a number strictly between 0 and 1, or a list of such numbers."
+        )
+    return levels
 
 
 def check_lengths(n_rows: int, n_labels: int) -> None:

@@ -74,6 +74,10 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
                 )
+        for name in ("n_importance", "n_importance_predict"):
+            size = getattr(self, name)
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise SettingError(f"Got {name}={size!r}. Expected a positive whole number.")
 
     def _rows(self, values: np.ndarray) -> Rows:
         """Rows as the head's model takes them.

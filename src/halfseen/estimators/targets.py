@@ -53,7 +53,7 @@ class ClassTarget(Target):
     Parameters
     ----------
     class_weight : {"balanced"}, mapping of class to number, or None
-        How often a label of each class counts; "balanced" is inverse to its frequency.
+        How often a label of each class counts, 0 or more; "balanced" is inverse to its frequency.
 
     Examples
     --------
@@ -76,11 +76,7 @@ class ClassTarget(Target):
         _check_classes(some)
         self.classes = np.unique(some)
         if self.class_weight is not None:
-            from sklearn.utils.class_weight import compute_class_weight
-
-            weight = self.class_weight
-            given = weight if isinstance(weight, str) else dict(weight)
-            self.weight = compute_class_weight(given, classes=self.classes, y=some)
+            self.weight = _class_weights(self.class_weight, self.classes, some)
         return self
 
     def encode(self, y: Any) -> np.ndarray:
@@ -201,6 +197,28 @@ def _check_classes(labels: np.ndarray) -> None:
             f"Unknown label type: continuous. Got the label {odd!s} in y. Expected classes: use a "
             "regressor, or make text of them if they are classes."
         )
+
+
+def _class_weights(given: Any, classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How often labels of the classes count, (C,); once where a mapping does not say."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    expected = "Expected 'balanced', or a mapping from classes to numbers, 0 or more"
+    if not isinstance(given, Mapping):
+        if not (isinstance(given, str) and given == "balanced"):
+            raise SettingError(f"Got class_weight={given!r}. {expected}.")
+        return compute_class_weight("balanced", classes=classes, y=labels)
+    for label, weight in given.items():
+        known = isinstance(weight, (int, float, np.integer, np.floating))
+        if not (known and 0 <= weight < np.inf):
+            raise SettingError(f"Got class_weight={weight!r} of the class {label!r}. {expected}.")
+    try:
+        weights = compute_class_weight(dict(given), classes=classes, y=labels)
+    except ValueError as error:
+        raise SettingError(f"Got class_weight={given!r}: {error}. {expected}.") from error
+    if not weights.any():
+        raise SettingError(f"Got class_weight={given!r}. {expected}, and one above 0.")
+    return weights
 
 
 def _as_simple(labels: np.ndarray) -> np.ndarray:

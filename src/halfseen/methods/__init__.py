@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -86,5 +87,7 @@ def find_generator(name: str, settings: Any) -> Any:
     if Path(name).is_file():
         return load(name)
     method = method_by_name(name)
+    # Whoever asked refuses a method that it cannot use, which may have other settings.
+    takes = signature(method).parameters
     shared = ("kinds", "keep_empty_features", "device", "verbose")
-    return method(**{key: getattr(settings, key) for key in shared})
+    return method(**{key: getattr(settings, key) for key in shared if key in takes})
