@@ -75,7 +75,7 @@ def test_columns_stand_side_by_side():
     assert codec.spec.images == [[7, 8, 9, 10]]
     assert set(codec.levels) == {c.name for c in codec.spec.columns if c.categorical}
     assert codec.levels["lab.flag"] == [False, True]
-    assert codec.levels["note[1]"] == ["<end>", "<unk>", "dogs", "two", "a", "cat"]
+    assert codec.levels["note[1]"] == ["<end>", "dogs", "two", "a", "cat"]
     assert again(codec).spec == codec.spec
     assert again(codec).levels == codec.levels
 

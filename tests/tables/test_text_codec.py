@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from halfseen.errors import ColumnError, SettingError
+from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.text import TextCodec, tokenize
 
 TEXTS = ["A red shirt.", None, "a blue shirt", "", "red, RED"]
@@ -27,10 +27,10 @@ def test_tokens_are_words_and_signs():
 
 def test_vocabulary_is_by_frequency_then_by_letter():
     codec = TextCodec("note").fit(TEXTS)
-    assert codec.vocabulary == ["<end>", "<unk>", "red", "a", "shirt", ",", ".", "blue"]
+    assert codec.vocabulary == ["<end>", "red", "a", "shirt", ",", ".", "blue"]
     assert codec.spec.names == ["note[0]", "note[1]", "note[2]", "note[3]"]
     assert {column.kind for column in codec.spec.columns} == {"nominal"}
-    assert {column.n_levels for column in codec.spec.columns} == {8}
+    assert {column.n_levels for column in codec.spec.columns} == {7}
     [block] = codec.spec.blocks
     assert (block.name, block.columns, block.tokens) == ("note", (0, 1, 2, 3), True)
 
@@ -38,7 +38,7 @@ def test_vocabulary_is_by_frequency_then_by_letter():
 def test_codes_by_hand():
     codec = TextCodec().fit(TEXTS)
     encoded = codec.encode(TEXTS)
-    expected = [[3, 2, 4, 6], [np.nan] * 4, [3, 7, 4, 0], [0, 0, 0, 0], [2, 5, 2, 0]]
+    expected = [[2, 1, 3, 5], [np.nan] * 4, [2, 6, 3, 0], [0, 0, 0, 0], [1, 4, 1, 0]]
     np.testing.assert_array_equal(encoded.values, expected)
     np.testing.assert_array_equal(encoded.missing[:, 0], [False, True, False, False, False])
     np.testing.assert_array_equal(encoded.missing, np.isnan(encoded.values))
@@ -49,6 +49,35 @@ def test_rare_tokens_are_unknown_and_long_texts_are_cut():
     assert codec.vocabulary == ["<end>", "<unk>", "red"]
     np.testing.assert_array_equal(codec.encode(["a red shirt", "red"]).values, [[1, 2], [2, 0]])
     assert codec.restore([None], [[1, 2]]) == ["<unk> red"]
+    assert again(codec).vocabulary == codec.vocabulary
+
+
+def test_no_answer_holds_what_no_text_of_fit_has():
+    texts = ["a red shirt", "a blue one", None]
+    codec = TextCodec().fit(texts)
+    assert codec.vocabulary == ["<end>", "a", "blue", "one", "red", "shirt"]
+    later = ["a green one", "an ox", None]
+    for some in (codec, again(codec)):
+        encoded = some.encode(later)
+        expected = [[1, np.nan, 3], [np.nan, np.nan, 0], [np.nan] * 3]
+        np.testing.assert_array_equal(encoded.values, expected)
+        np.testing.assert_array_equal(encoded.missing, np.isnan(expected))
+        filled = some.restore(later, np.full((3, 3), 1.0))
+        assert filled == [*later[:2], "a a a"]
+    cut = TextCodec().fit(["a b", "b a c"], {"max_length": 2})
+    assert cut.vocabulary == ["<end>", "a", "b"]
+    said = TextCodec().fit(["a <unk>", "b"])
+    assert said.vocabulary == ["<end>", "<unk>", "a", "b"]
+
+
+def test_files_of_earlier_versions_have_a_code_for_other_tokens():
+    state = TextCodec().fit(TEXTS).to_json()
+    del state["unknown"]
+    old = TextCodec.from_json(state)
+    assert old.vocabulary[:3] == ["<end>", "<unk>", "red"]
+    assert old.to_json() == state
+    with pytest.raises(FileFormatError):
+        TextCodec.from_json(state | {"unknown": "no"})
 
 
 def test_nothing_is_dropped_for_being_constant():
@@ -84,7 +113,7 @@ def test_a_bag_has_a_column_per_word():
 )
 def test_containers_come_back(container):
     codec = TextCodec().fit(container)
-    filled = codec.restore(container, np.full((5, 4), [2.0, 4.0, 0.0, 3.0]))
+    filled = codec.restore(container, np.full((5, 4), [1.0, 3.0, 0.0, 2.0]))
     assert type(filled) is type(container)
     assert list(filled) == [TEXTS[0], "red shirt", *TEXTS[2:]]
     if isinstance(container, (list, tuple, np.ndarray)):
@@ -96,7 +125,7 @@ def test_containers_come_back(container):
     left = codec.restore(container, np.full((5, 4), np.nan))
     assert codec.encode(left).missing[:, 0].tolist() == [False, True, False, False, False]
     for codec_again in (codec, again(codec)):
-        made = codec_again.create(np.full((2, 4), [2.0, 4.0, 0.0, 3.0]))
+        made = codec_again.create(np.full((2, 4), [1.0, 3.0, 0.0, 2.0]))
         assert type(made) is type(container)
         assert list(made) == ["red shirt"] * 2
         assert codec.encode(codec_again.template(3)).missing.all()
@@ -105,21 +134,21 @@ def test_containers_come_back(container):
 def test_lists_of_tokens_come_back_as_lists():
     texts = [["New York", "is"], None, ["is"]]
     codec = TextCodec().fit(texts)
-    assert codec.vocabulary == ["<end>", "<unk>", "is", "New York"]
-    filled = codec.restore(texts, np.full((3, 2), [3.0, 0.0]))
+    assert codec.vocabulary == ["<end>", "is", "New York"]
+    filled = codec.restore(texts, np.full((3, 2), [2.0, 0.0]))
     assert filled == [["New York", "is"], ["New York"], ["is"]]
     assert filled[0] is texts[0]
-    assert again(codec).create(np.array([[2.0, 3.0]])) == [["is", "New York"]]
+    assert again(codec).create(np.array([[1.0, 2.0]])) == [["is", "New York"]]
 
 
 @pytest.mark.parametrize("make", [tuple, pl.Series, pd.Series, lambda t: np.array(t, object)])
 def test_lists_of_tokens_in_other_containers(make):
     texts = make([["a", "b"], None, ["b", "a"]])
     codec = TextCodec().fit(texts)
-    filled = codec.restore(texts, np.full((3, 2), [3.0, 0.0]))
+    filled = codec.restore(texts, np.full((3, 2), [2.0, 0.0]))
     assert type(filled) is type(texts)
     assert [list(cell) for cell in filled] == [["a", "b"], ["b"], ["b", "a"]]
-    assert [list(cell) for cell in again(codec).create(np.full((2, 2), 2.0))] == [["a", "a"]] * 2
+    assert [list(cell) for cell in again(codec).create(np.full((2, 2), 1.0))] == [["a", "a"]] * 2
 
 
 def test_an_array_of_fixed_width_comes_back():
@@ -160,7 +189,16 @@ def test_settings_that_are_refused(kinds, message):
 
 
 @pytest.mark.parametrize(
-    "texts", [[None, float("nan")], ["", None], ["a", 3], [["a", 3]], "a text", np.zeros((2, 2))]
+    "texts",
+    [
+        [None, float("nan")],
+        ["", None],
+        [["<end>", "<unk>"]],
+        ["a", 3],
+        [["a", 3]],
+        "a text",
+        np.zeros((2, 2)),
+    ],
 )
 def test_texts_that_are_refused(texts):
     with pytest.raises(ColumnError, match="note"):

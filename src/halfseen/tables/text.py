@@ -24,7 +24,7 @@ from halfseen.tables.text_containers import (
 
 __all__ = ["END", "UNKNOWN", "TextCodec", "tokenize"]
 
-# The first two codes of a sequence: what follows the last token, and tokens that are not known.
+# First codes of a sequence: what follows the last token, and rare tokens where fit had any.
 END, UNKNOWN = "<end>", "<unk>"
 # Columns of texts, and features of all of these, that a file may ask for.
 MOST_CODES, MOST_FEATURES = 2**18, 2**24
@@ -51,7 +51,9 @@ class TextCodec:
 
     As a *sequence* a text is its first L tokens: L nominal columns with one vocabulary, the
     ``max_tokens`` most frequent tokens of fit behind ``<end>`` (from the end of the text on)
-    and ``<unk>`` (other tokens). As a *bag* it is one binary column per word of the
+    and, where the texts of fit have other tokens too, ``<unk>`` for these. Where they have none
+    there is no such code, so that no answer holds it: a token that only a later text has is a
+    missing cell of it. As a *bag* it is one binary column per word of the
     vocabulary. A text is seen as a whole or absent as a whole, and no column is dropped for
     being constant: to a model, places of a text are like pixels of an image.
 
@@ -76,12 +78,13 @@ class TextCodec:
     >>> texts = ["a red shirt", None, "a blue one"]
     >>> codec = TextCodec().fit(texts)
     >>> codec.vocabulary
-    ['<end>', '<unk>', 'a', 'blue', 'one', 'red', 'shirt']
-    >>> codec.encode(texts).values
-    array([[ 2.,  5.,  6.],
+    ['<end>', 'a', 'blue', 'one', 'red', 'shirt']
+    >>> codec.encode([*texts, "a green one"]).values
+    array([[ 1.,  4.,  5.],
            [nan, nan, nan],
-           [ 2.,  3.,  4.]])
-    >>> codec.restore(texts, np.full((3, 3), [2.0, 6.0, 0.0]))
+           [ 1.,  2.,  3.],
+           [ 1., nan,  3.]])
+    >>> codec.restore(texts, np.full((3, 3), [1.0, 5.0, 0.0]))
     ['a red shirt', 'a shirt', 'a blue one']
     """
 
@@ -128,20 +131,24 @@ class TextCodec:
         chosen = _check_settings(self.name, kinds)
         cells = text_cells(self.name, texts)
         rows = [_tokens(cell) for cell in cells if cell is not None]
-        counts = Counter(token for row in rows for token in row if token not in (END, UNKNOWN))
-        if not counts:
+        self.bag, length = chosen["bag"], min(chosen["max_length"], max(map(len, rows), default=0))
+        counts = Counter(token for row in rows for token in row)
+        # Tokens behind the cut are in no cell.
+        used = {token for row in rows for token in (row if self.bag else row[:length])} - {END}
+        ranked = sorted(used - {UNKNOWN}, key=lambda token: (-counts[token], token))
+        if not ranked:
             raise ColumnError(
                 f"Got {len(cells)} texts for {self.name!r} without a single token. Expected some."
             )
-        known = sorted(counts, key=lambda token: (-counts[token], token))[: chosen["max_tokens"]]
-        self.bag = chosen["bag"]
+        known = ranked[: chosen["max_tokens"]]
         self._container = record_texts(texts, cells)
-        self._set(known, min(chosen["max_length"], max(map(len, rows))))
+        self._set(known, length, unknown=len(known) < len(used))
         return self
 
-    def _set(self, known: list[str], length: int) -> None:
+    def _set(self, known: list[str], length: int, *, unknown: bool) -> None:
         """Vocabulary, columns and categories from the known tokens."""
-        self.vocabulary = known if self.bag else [END, UNKNOWN, *known]
+        first = [END, UNKNOWN] if unknown else [END]
+        self.vocabulary = known if self.bag else [*first, *known]
         self._code = {token: code for code, token in enumerate(self.vocabulary)}
         if self.bag:
             names = [f"{self.name}[{word}]" for word in known]
@@ -167,7 +174,8 @@ class TextCodec:
         Returns
         -------
         Encoded
-            Codes (n, p), NaN in the rows of absent texts, and the mask of these rows.
+            Codes (n, p), NaN in the rows of absent texts and where a token has no code, and the
+            mask of these cells.
         """
         cells = text_cells(self.name, texts)
         values = np.full((len(cells), self.spec.n_columns), np.nan)
@@ -181,7 +189,7 @@ class TextCodec:
         if self.bag:
             row[[self._code[token] for token in tokens if token in self._code]] = 1.0
             return
-        unknown = self._code[UNKNOWN]
+        unknown = self._code.get(UNKNOWN, np.nan)
         codes = [self._code.get(token, unknown) for token in tokens[: len(row)]]
         row[: len(codes)] = codes
 
@@ -248,13 +256,17 @@ class TextCodec:
         >>> TextCodec.from_json(codec.to_json()).spec == codec.spec
         True
         """
-        known = self.vocabulary if self.bag else self.vocabulary[2:]
+        unknown = UNKNOWN in self._code
+        known = self.vocabulary if self.bag else self.vocabulary[1 + unknown :]
+        # Files of earlier versions have the code in every sequence, and do not say so.
+        lacking = {} if unknown or self.bag else {"unknown": False}
         return {
             "tokens": known,
             "length": self.spec.n_columns,
             "bag": self.bag,
             "name": self.name,
             "container": self._container,
+            **lacking,
         }
 
     @classmethod
@@ -262,7 +274,9 @@ class TextCodec:
         """Inverse of :meth:`to_json`."""
         known, bag = strings(state, "tokens"), member(state, "bag")
         length = whole(state, "length", 1, MOST_CODES)
-        good = isinstance(bag, bool) and isinstance(member(state, "name"), str)
+        unknown = state.get("unknown", True)
+        good = all(isinstance(flag, bool) for flag in (bag, unknown))
+        good &= isinstance(member(state, "name"), str) and len(known) > 0
         good &= len({*known, END, UNKNOWN}) == len(known) + 2
         good &= length == len(known) if bag else length * (len(known) + 2) <= MOST_FEATURES
         if not good:
@@ -273,7 +287,7 @@ class TextCodec:
         check_texts(member(state, "container"))
         codec = cls(state["name"])
         codec.bag, codec._container = bag, dict(state["container"])
-        codec._set(known, length)
+        codec._set(known, length, unknown=unknown)
         return codec
 
 
