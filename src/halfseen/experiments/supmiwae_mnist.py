@@ -6,7 +6,7 @@ generators and heads, the oracle's too, meet new ones and zeros in every batch (
 binarisation"). Those of the pictures that are held out of a head's training, for its best state
 and its temperature, are drawn once for each seed; those of the test pictures once, and holes
 (completely at random) once for each rate, whatever the seed. The single completions of M3 are
-made once, of grey pictures, and stay what they are.
+those of ones and zeros drawn once, and stay what they are.
 
 Every row has the same convolutional head, with the same number of steps and the same batch. The
 full budget is that of the paper as far as it says, and is meant for a GPU, which is used where
