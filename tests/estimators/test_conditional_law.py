@@ -133,6 +133,20 @@ def test_quantiles_are_roots_of_the_distribution_function(n_components, q):
         assert found[i, j] == pytest.approx(brentq(gap, -60, 60, xtol=1e-12), abs=1e-8)
 
 
+def test_levels_of_quantiles_are_numbers_of_any_library():
+    law, _ = case()
+    for q in (np.float32(0.25), np.float64(0.25), torch.tensor(0.25).item()):
+        np.testing.assert_array_equal(law.quantile(q), law.quantile(0.25))
+    x = three()
+    x[0, 0] = np.nan
+    density = GMMDensity(n_components=1, random_state=0).fit(x)
+    np.testing.assert_array_equal(density.quantile(x, np.float32(0.5)), density.quantile(x, 0.5))
+    for wrong in (np.float32(1), np.nan, 0, -0.1, "0.5", [0.1, 0.9], np.array([0.5, 0.6]), None):
+        for call in (law.quantile, lambda q: density.quantile(x, q)):
+            with pytest.raises(SettingError, match="strictly between"):
+                call(wrong)
+
+
 def test_draws_have_the_moments_of_the_law_and_keep_what_is_seen():
     law, _ = case()
     draws = law.sample(5_000, random_state=0)
@@ -293,6 +307,12 @@ def test_a_floor_holds_for_the_noise_alone():
     assert own.factor is law.mixture.law.factor
     assert floored.log_prob(x)[0] != law.log_prob(x)[0]
     np.testing.assert_array_equal(floored.mean, law.mean)
+    assert (law.floored(0).mixture.law.variance == law.mixture.law.variance).all()
+    again = law.floored(np.float32(0.5)).mixture.law.variance
+    assert (again == law.mixture.law.variance.clamp_min(0.5)).all()
+    for wrong in (-1, np.nan, np.inf, "1", [0.1], None):
+        with pytest.raises(SettingError, match="Got variance="):
+            law.floored(wrong)
 
 
 def test_rows_that_are_images_keep_their_shape():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -24,7 +25,7 @@ from halfseen.training.settings import check_training
 if TYPE_CHECKING:
     from halfseen.estimators.card import MethodCard
 
-__all__ = ["BaseImputer", "TableEstimator", "positive_draws", "store"]
+__all__ = ["BaseImputer", "TableEstimator", "inner_share", "positive_draws", "store"]
 
 
 def store(estimator: BaseEstimator, arguments: dict[str, Any]) -> None:
@@ -39,6 +40,13 @@ def positive_draws(n_draws: int) -> int:
     if not isinstance(n_draws, (int, np.integer)) or n_draws < 1:
         raise SettingError(f"Got n_draws={n_draws!r}. Expected a positive whole number.")
     return int(n_draws)
+
+
+def inner_share(q: Any) -> float:
+    """The level of a quantile, once it is one."""
+    if not isinstance(q, Real) or not 0 < float(q) < 1:
+        raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
+    return float(q)
 
 
 class TableEstimator(BaseEstimator, ABC):

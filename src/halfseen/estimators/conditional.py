@@ -12,7 +12,7 @@ from torch import Tensor
 from halfseen.core.noise import seed_from
 from halfseen.core.row_noise import RowNoise, row_keys
 from halfseen.errors import SettingError
-from halfseen.estimators.base import positive_draws
+from halfseen.estimators.base import inner_share, positive_draws
 from halfseen.estimators.conditional_rows import RowLaws
 from halfseen.objectives.conditional import Steps, log_mass
 
@@ -109,9 +109,8 @@ class Conditional(RowLaws):
         q : float
             In (0, 1).
         """
-        if not (isinstance(q, (int, float)) and 0 < q < 1):
-            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
-        return self._rows(self._by_rows(lambda part, _: part._quantile(q)))
+        level = inner_share(q)
+        return self._rows(self._by_rows(lambda part, _: part._quantile(level)))
 
     def _variance(self) -> Tensor:
         law, weights = self.mixture.law, self.mixture.log_weights.exp()[..., None]

@@ -19,6 +19,7 @@ from halfseen.core.spec import CATEGORICAL, DataSpec
 from halfseen.core.stored import member, numbers, pair
 from halfseen.core.units import Units
 from halfseen.errors import SettingError
+from halfseen.estimators.base import inner_share
 from halfseen.estimators.conditional_draws import draw_cells
 from halfseen.estimators.conditional_laws import LawImputer
 from halfseen.estimators.floors import noise_floors
@@ -173,9 +174,8 @@ class ConditionalImputer(LawImputer):
         -------
         same as X
         """
-        if not 0 < q < 1:
-            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
-        return self._completed(X, lambda values: self._quantiles(values, q))
+        level = inner_share(q)
+        return self._completed(X, lambda values: self._quantiles(values, level))
 
     def _quantiles(self, values: np.ndarray, q: float) -> np.ndarray:
         parts = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -149,9 +150,19 @@ class RowLaws:
 
         A cell that is always the same has a density without bound: what a floor does to a
         log-density should be said with it.
+
+        Raises
+        ------
+        SettingError
+            When ``variance`` is no finite number of 0 or more.
         """
+        if not isinstance(variance, Real) or not 0 <= float(variance) < np.inf:
+            raise SettingError(
+                f"Got variance={variance!r}. Expected a number of 0 or more, in squared units of "
+                "the table."
+            )
         law = self.mixture.law
-        floored = LowRankNormal(law.mean, law.factor, law.variance.clamp_min(variance))
+        floored = LowRankNormal(law.mean, law.factor, law.variance.clamp_min(float(variance)))
         return replace(self, mixture=LowRankMixture(self.mixture.log_weights, floored))
 
     # ---- parts --------------------------------------------------------------------------

@@ -15,9 +15,8 @@ from halfseen.core.floats import near_one
 from halfseen.core.memory import floats_at_once
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.units import Units
-from halfseen.errors import SettingError
 from halfseen.estimators.answers import Answers
-from halfseen.estimators.base import BaseImputer
+from halfseen.estimators.base import BaseImputer, inner_share
 from halfseen.estimators.generating import RowGenerator, latent_rows
 from halfseen.estimators.quality import warn_of_diagnostics, warn_of_few
 from halfseen.estimators.repeats import Repeats
@@ -141,9 +140,8 @@ class LatentAnswers(RowGenerator, BaseImputer):
         AnswerQualityWarning
             As ``transform`` does.
         """
-        if not 0 < q < 1:
-            raise SettingError(f"Got q={q!r}. Expected a number strictly between 0 and 1.")
-        return self._completed(X, lambda values: self._decide(values, q))
+        level = inner_share(q)
+        return self._completed(X, lambda values: self._decide(values, level))
 
     def sample(
         self, X: Any, n_draws: int = 20, random_state: Any = None, *, noise: bool = True
