@@ -17,13 +17,14 @@ from labels import (
     ADVERSARIES,
     MODALITIES,
     PATCHES,
+    READING_PATCHES,
     SHORT_ADVERSARIES,
     SHORT_MODALITIES,
     SHORT_PATCHES,
     labels,
 )
 from labels import SHORT as LABELS
-from report import read, report
+from report import above_best, read, report
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
@@ -65,6 +66,10 @@ Ten tables with 30 % of the cells hidden completely at random (mcar) or dependin
 (mar); a star marks rivals that failed on some tables, where a fallback stands in. Rivals draw 10
 (miceforest) or 20 (gcimpute) times, which alone keeps the coverage of their 90 % intervals under
 0.76 and 0.82; ours draws 150 times."""
+CLOSED = ("dmfa", "mfa", "gmm", "gaussian", "copula")
+ABOVE_BEST = """\
+How far the laws in closed form are above the best of our rows where cells are hidden completely
+at random (two seeds). The aim was 5 % for the better of DMFA and MFA on every table."""
 SPEED = """\
 Speed on White wine against a plain PyTorch not-MIWAE of the published recipe (batch 16, K 20),
 processor time of one thread on a machine with two cores; "held-out bound" is that of the same
@@ -103,9 +108,10 @@ def main() -> None:
     README.write_text(head + block + tail)
     everything = labels(MODALITIES, introduction=ABOUT_MODALITIES)
     games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES)
-    laws = labels(PATCHES, introduction=ABOUT_PATCHES)
+    laws = labels(PATCHES, introduction=ABOUT_PATCHES) + "\n\n" + READING_PATCHES
     masked = self_masking(softer=True)
-    sections = ["# Results", masked, whole, labels(), everything, games, laws, fast]
+    sections = ["# Results", masked, whole, closed_forms(), labels(), everything, games, laws]
+    sections.append(fast)
     DETAILS.write_text("\n\n".join(sections).replace("](docs/", "](") + "\n")
 
 
@@ -228,6 +234,11 @@ def at_random() -> str:
     """The comparison on ten tables with cells hidden at random, whole."""
     files = [HERE / "results/peers.jsonl", HERE / "results/ours.jsonl"]
     return AT_RANDOM + "\n\n" + report(read(files)).strip()
+
+
+def closed_forms() -> str:
+    """The laws in closed form against the best of our rows, at random."""
+    return ABOVE_BEST + "\n\n" + above_best(read([HERE / "results/ours.jsonl"]), CLOSED).strip()
 
 
 if __name__ == "__main__":
