@@ -119,6 +119,26 @@ def test_every_row_gives_every_number(name, small, tmp_path):
         assert np.isfinite(list(record["metrics"].values())).all()
 
 
+@pytest.mark.parametrize(
+    ("table", "short", "shape"),
+    [
+        ("mnist", False, (50, 6, "clusters", 30)),
+        ("mnist", True, (50, 6, "clusters", 30)),
+        ("celeba_32", False, (300, 10, "random", 30)),
+        ("celeba_32", True, (100, 10, "random", 15)),
+    ],
+)
+def test_mixtures_have_the_published_settings(table, short, shape):
+    pictures = np.zeros((1, 3 if table == "celeba_32" else 1, 4, 4))
+    task = PatchTask(pictures, pictures, pictures, {2: pictures}, short=short)
+    model = dmfa._mixture()(task, 0)
+    assert (model.n_components, model.rank, model.start, model.max_iter) == shape
+    assert (model.noise, model.noise_floor, model.prior_rows) == ("isotropic", 0.01, 0.0)
+    other = dmfa._mixture(n_components=1, rank=0, noise="diagonal", start="clusters")(task, 0)
+    own = (other.n_components, other.rank, other.noise, other.start)
+    assert own == (1, 0, "diagonal", "clusters")
+
+
 def test_the_baseline_is_fitted_once_and_answers_twice(small):
     task = make_patches("mnist", "patches", SHORT, 0)
     rows = {row.key: row for row in dmfa.DMFA_MNIST.rows}

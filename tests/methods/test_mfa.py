@@ -437,6 +437,16 @@ def test_the_papers_baseline_has_its_settings():
     baseline = MFADensity.published(released=True)
     assert (baseline.n_components, baseline.rank, baseline.noise) == (50, 6, "isotropic")
     assert (baseline.max_iter, baseline.prior_rows, baseline.released) == (30, 0.0, True)
+    assert MFADensity.published("digits").get_params() == MFADensity.published().get_params()
+
+
+def test_the_papers_baseline_for_faces_is_larger_and_begins_at_pictures():
+    digits, faces = MFADensity.published().get_params(), MFADensity.published("faces").get_params()
+    differ = {name: faces[name] for name in faces if faces[name] != digits[name]}
+    assert differ == {"n_components": 300, "rank": 10, "start": "random"}
+    assert MFADensity.published("faces", rank=4).rank == 4
+    with pytest.raises(SettingError, match="data='celeba'"):
+        MFADensity.published("celeba")
 
 
 @pytest.mark.parametrize(
