@@ -1,6 +1,8 @@
 """Imputers of adversarial models: what they may change, whom a row's answer depends on, phases."""
 
 import copy
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -312,6 +314,23 @@ def test_the_released_beta_is_no_beta():
         assert same_state(state(released[0], player), state(released[2], player))
     paper = [MisGAN(**settings, beta=beta).fit(X) for beta in (0.0, 5.0)]
     assert not same_state(*(state(model, "rows") for model in paper))
+
+
+@pytest.mark.parametrize(("imputer_steps", "rounds"), [(None, (51, 51)), (3000, (26, 76))])
+def test_stages_share_a_budget_of_time(monkeypatch, imputer_steps, rounds):
+    """A clock that ticks once a round: stages end one round late, and the first one's is lost."""
+    now = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: float(next(now)))
+    monkeypatch.setattr("halfseen.training.loop.time", clock)
+    settings = {**SMALL, "max_steps": 1000, "n_critic": 1, "monitor": "none"}
+    model = MisGAN(
+        **settings, imputer="standalone", imputer_steps=imputer_steps, time_budget=100
+    ).fit(some_table(60))
+    last = {row["stage"]: row["step"] for row in model.history_}
+    assert (last["rows"], last["imputer"]) == (rounds[0], rounds[1] - 1)
+    assert model.stopped_ == "time"
+    adapted = model.adapt(np.eye(4, dtype=bool), max_steps=1000)
+    assert adapted.history_[-1]["step"] == 101
 
 
 # ---- other masks -------------------------------------------------------------------------------

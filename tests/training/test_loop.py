@@ -1,6 +1,8 @@
 """The loop: phases, checks, best states, recoveries, and ends of training."""
 
+import itertools
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -150,6 +152,26 @@ def test_time_is_a_budget():
     history = train(module, [Phase("p", [module.a], slow)], config)
     assert history.stopped == "time"
     assert len(history.rows) < 50
+
+
+def test_the_clock_is_read_after_every_round(monkeypatch):
+    """Checks are far apart: the round that ends too late is checked, and is the last."""
+    now = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: float(next(now)))
+    monkeypatch.setattr("halfseen.training.loop.time", clock)
+    module, told = Two(), []
+    config = TrainConfig(max_steps=1000, check_every=100, time_budget=7.5)
+    history = train(
+        module,
+        [ticking(module)],
+        config,
+        scripted([1.0]),
+        watcher=lambda step, total, row: told.append(step),
+    )
+    assert history.stopped == "time"
+    assert [row["step"] for row in history.rows] == told == [8]
+    assert history.rows[0]["seconds"] == 8
+    assert float(module.a.detach()) == 3 + 8
 
 
 def test_an_interrupt_keeps_the_best_state():

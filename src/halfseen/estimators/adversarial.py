@@ -141,13 +141,17 @@ class AdversarialImputer(BaseImputer):
         monitor: Callable[[], Tensor] | None,
         steps: int,
         dealer: Dealer,
-    ) -> None:
-        """Train some phases on what is dealt, and add to the history."""
+        seconds: float | None,
+    ) -> float:
+        """Train some phases on what is dealt, and add to the history: the seconds it took.
+
+        ``seconds`` are those that it may take; None is any.
+        """
         config = TrainConfig(
             max_steps=steps,
             schedule=self.schedule,  # type: ignore[arg-type]
             check_every=max(1, min(250, steps // 10)),
-            time_budget=self.time_budget,
+            time_budget=seconds,
             clip_norm=self.clip_norm,
             average=self.average,
         )
@@ -157,7 +161,9 @@ class AdversarialImputer(BaseImputer):
             history = train(game, phases, config, monitor, self.n_members, watcher, sources)
         self.history_ += [{"stage": label, **row} for row in history.rows]
         self.stopped_ = history.stopped
-        self.n_iter_ += history.rows[-1]["step"] if history.rows else 0
+        last: dict[str, Any] = history.rows[-1] if history.rows else {"step": 0, "seconds": 0.0}
+        self.n_iter_ += last["step"]
+        return float(last["seconds"])
 
     # ---- answering ----------------------------------------------------------------------
 

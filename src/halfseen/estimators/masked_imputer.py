@@ -104,7 +104,8 @@ SHARED = """imputer : {"joint", "standalone", "none"}
     average : float
         Decay of a moving average of the parameters, 0 for none.
     clip_norm, time_budget
-        Largest gradient norm; seconds after which training stops.
+        Largest gradient norm; seconds after which training stops. A standalone imputer gets the
+        share of its rounds, and what the rows leave.
     kinds : mapping or None
         Kinds of columns where the inferred ones are wrong.
     keep_empty_features : bool
@@ -243,12 +244,19 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         if joint:
             phases += game.imputation(dealer, joint=True)
         monitor = self._monitor("both" if joint else "rows", held)
-        self._play("joint" if joint else "rows", phases, monitor, steps, dealer)
-        if self.imputer == "standalone":
-            check_ended(self, "the rows")
-            more = steps if self.imputer_steps is None else self.imputer_steps
-            monitor = self._monitor("completions", held)
-            self._play("imputer", game.imputation(dealer), monitor, more, dealer)
+        label = "joint" if joint else "rows"
+        if self.imputer != "standalone":
+            self._play(label, phases, monitor, steps, dealer, self.time_budget)
+            return
+        more = steps if self.imputer_steps is None else self.imputer_steps
+        budget = self.time_budget
+        # An imputer that got no time would know nothing: it has its share of the rounds.
+        share = None if budget is None else budget * steps / (steps + more)
+        spent = self._play(label, phases, monitor, steps, dealer, share)
+        check_ended(self, "the rows")
+        left = None if budget is None else max(budget - spent, 0.0)
+        monitor = self._monitor("completions", held)
+        self._play("imputer", game.imputation(dealer), monitor, more, dealer, left)
 
     def _monitor(self, what: str, held: Held | None) -> Any:
         if held is None or self.monitor == "none":
@@ -306,7 +314,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         other.game_.to(other.device, torch.float32).requires_grad_(True)
         other.game_.units, other.n_iter_ = cells, 0
         steps = self.n_iter_ if max_steps is None else max_steps
-        other._play("adapt", other.game_.imputation(dealer, source), None, steps, dealer)
+        phases, budget = other.game_.imputation(dealer, source), other.time_budget
+        other._play("adapt", phases, None, steps, dealer, budget)
         other.game_.units = other.mask_units_
         other.game_.requires_grad_(False).eval()
         return other

@@ -285,7 +285,7 @@ class GAINImputer(AdversarialImputer):
                 return -game.held_error(held, self.n_members, self.seed_)
 
         steps = self._steps(len(dealer.masks))
-        self._play("cells", game.phases(dealer), monitor, steps, dealer)
+        self._play("cells", game.phases(dealer), monitor, steps, dealer, self.time_budget)
 
     def _completer(self) -> CellImputer:
         return self.game_.imputer

@@ -86,7 +86,7 @@ class TrainConfig:
     patience : int or None
         Checks without a better monitor before stopping; None never stops early.
     time_budget : float or None
-        Seconds after which training stops.
+        Seconds after which training stops: the clock is read after every round.
     clip_norm : float or None
         Largest norm of a gradient.
     max_recoveries : int
@@ -279,12 +279,12 @@ class Run:
         total = self.config.max_steps
         for step in range(self.step_at, total):
             self.round(step)
-            last = step == total - 1
-            checks = last or (step + 1) % self.config.check_every == 0
+            seconds = time.perf_counter() - start
+            late = self.config.time_budget is not None and seconds > self.config.time_budget
+            checks = late or step == total - 1 or (step + 1) % self.config.check_every == 0
             if checks and self.survive(step):
-                row = self.check(step, time.perf_counter() - start)
-                watcher(step + 1, total, row)
-                if self.should_stop(row):
+                watcher(step + 1, total, self.check(step, seconds))
+                if self.should_stop(late=late):
                     return
             if stage.due():
                 stage.keep(snapshot(self, step + 1, time.perf_counter() - start))
@@ -373,9 +373,9 @@ class Run:
         self.history.rows.append(row)
         return row
 
-    def should_stop(self, row: dict[str, Any]) -> bool:
+    def should_stop(self, *, late: bool) -> bool:
         """Whether time or patience is used up."""
-        if self.config.time_budget is not None and row["seconds"] > self.config.time_budget:
+        if late:
             self.history.stopped = "time"
             return True
         if self.config.patience is not None and self.best.stale >= self.config.patience:
