@@ -14,6 +14,7 @@ from sklearn.base import clone
 import halfseen
 from halfseen.errors import SettingError
 from halfseen.estimators.autoencoder import AutoencoderImputer
+from halfseen.methods.hivae import HIVAEImputer
 from halfseen.methods.mvae import MVAEImputer
 from halfseen.methods.vae import AEImputer, CVAEImputer, VAEImputer
 from halfseen.methods.vaeac import VAEACImputer
@@ -176,6 +177,11 @@ def test_published_settings_run(method, data):
     table = some_table() if data == "numeric" else some_frame()[["city", "group", "size"]]
     assert not pd.DataFrame(imputer.fit_transform(table)).isna().any(axis=None)
     assert any(isinstance(m, StackedBatchNorm) for m in imputer.model_.modules())
+
+
+def test_settings_of_another_paper_are_not_those_of_hi_vae():
+    with pytest.raises(SettingError, match="Expected the constructor"):
+        HIVAEImputer.published("numeric", max_steps=3)
 
 
 # ---- files and copies ----------------------------------------------------------------------

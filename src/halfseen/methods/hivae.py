@@ -7,7 +7,7 @@ grades) are those that every method here has.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from torch import nn
@@ -86,3 +86,17 @@ class HIVAEImputer(AutoencoderImputer):
 
     def _objective(self) -> Objective:
         return Importance()
+
+    @classmethod
+    def published(cls, *arguments: Any, **settings: Any) -> Self:
+        """Refused: those of its family are of the VSAE paper, in which this model is not.
+
+        Raises
+        ------
+        SettingError
+            Always.
+        """
+        raise SettingError(
+            "Got HIVAEImputer.published(). The settings of HI-VAE's authors are not part of this "
+            "package. Expected the constructor."
+        )
