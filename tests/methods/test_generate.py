@@ -261,16 +261,20 @@ def test_constants_are_seen_with_those_whose_holes_they_share(tmp_path):
 def test_files_of_earlier_versions_tie_columns_that_were_seen_as_often():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=300), "with": 3.0})
+    frame["b"] = rng.normal(size=300)
     frame[rng.random(300) < 0.4] = np.nan
     frame["always"] = 2.0
-    blocks = {"p": ["a", "with", "always"]}
+    blocks = {"p": ["a", "with", "b", "always"]}
     imputer = VSAEImputer(blocks=blocks, hidden=(8,), max_steps=5, random_state=0).fit(frame)
     facts, tensors = imputer._state()
-    del facts["companions"]
+    assert imputer._weighs()
+    del facts["companions"], facts["weighable"]
     imputer._set_state(facts, tensors)
-    assert imputer.companions_.tolist() == [0, 0, 2]
+    assert imputer.companions_.tolist() == [0, 0, 2, 3]
+    # Groups were not weighed.
+    assert not imputer._weighs()
     with pytest.raises(FileFormatError, match="companions"):
-        imputer._set_state(facts | {"companions": [0, 3, 2]}, tensors)
+        imputer._set_state(facts | {"companions": [0, 4, 2, 3]}, tensors)
 
 
 def test_copied_holes_need_holes():

@@ -64,6 +64,8 @@ class VSAEImputer(AutoencoderImputer):
     ----------
     whole_ : bool
         Whether masks are of whole modalities, in the columns that vary.
+    weighable_ : bool
+        Whether the modalities are such that importance weights do not fall on one sample.
     companions_ : array of int of shape (p,)
         Where each column stands in generated masks: in its own place, or, where it never varies,
         in that of a column of its modality that is seen in the same rows.
@@ -149,6 +151,7 @@ class VSAEImputer(AutoencoderImputer):
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
         self.whole_ = _whole(~np.isnan(values), spec)
+        self.weighable_ = _weighable(spec)
         super()._fit_values(values, spec)
 
     def _recipe(self) -> Recipe:
@@ -166,13 +169,9 @@ class VSAEImputer(AutoencoderImputer):
         conditions = [DecodedMask(term, width)] if self.decode_with_mask else []
         return Code(parts.design.n_latent, n, self.aggregator, conditions)
 
-    def _wide(self) -> bool:
-        widths = [len(block.columns) for block in self.units_.spec.modalities]
-        return max(widths) > WEIGHABLE
-
     def _is_importance(self) -> bool:
         if self.bound is None:
-            return self.unseen_weight == 0 and not self._pictured() and not self._wide()
+            return self.unseen_weight == 0 and self.weighable_
         return self.bound == "importance"
 
     def _n_samples(self) -> int:
@@ -217,11 +216,15 @@ class VSAEImputer(AutoencoderImputer):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, tensors = super()._state()
-        return facts | {"whole": self.whole_, "companions": self.companions_.tolist()}, tensors
+        facts |= {"whole": self.whole_, "weighable": self.weighable_}
+        return facts | {"companions": self.companions_.tolist()}, tensors
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         self.whole_ = bool(member(facts, "whole"))
         super()._set_state(facts, tensors)
+        # In earlier versions no groups of columns were weighed.
+        alone = len(self._spec.modalities) == self._spec.n_columns
+        self.weighable_ = bool(facts.get("weighable", alone))
         if "companions" in facts:
             self.companions_ = _places(facts, self.codec_.spec.n_columns)
         else:
@@ -252,6 +255,12 @@ def _whole(s: np.ndarray, spec: DataSpec) -> bool:
     seen = torch.from_numpy(s.astype(np.float32))
     blocks = BlockMask(spec)
     return bool((blocks.cells(blocks(seen)) == seen).all())
+
+
+def _weighable(spec: DataSpec) -> bool:
+    """Whether importance weights hold up: neither pictures nor other wide modalities."""
+    widest = max((len(block.columns) for block in spec.modalities), default=0)
+    return not spec.images and widest <= WEIGHABLE
 
 
 def _places(facts: dict[str, Any], n: int) -> np.ndarray:
