@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halfseen import MeanImputer, MIWAEImputer
+from halfseen import MeanImputer, MIWAEImputer, VAEImputer
 from halfseen.errors import SettingError
 from halfseen.estimators.evaluation import averages, evaluate
 
@@ -65,3 +65,57 @@ def test_the_table_stays_as_it_is(table):
 def test_shares_that_hide_nothing_or_all(table, share):
     with pytest.raises(SettingError, match="share"):
         evaluate(MeanImputer(), table, share=share)
+
+
+def some_modalities(table):
+    rng = np.random.default_rng(0)
+    x = table["double"].to_numpy()
+    note = np.where(x > 0, "up and away", "down").tolist()
+    note[3] = None
+    return {
+        "lab": table.drop(columns="double"),
+        "double": table["double"],
+        "picture": (x[:, None, None, None] + rng.normal(size=(300, 1, 2, 2))).astype(np.float32),
+        "note": note,
+    }
+
+
+@pytest.mark.parametrize("by", ["cell", "block"])
+def test_modalities_are_hidden_by_cells_or_as_a_whole(table, by, monkeypatch):
+    data, given = some_modalities(table), {}
+    fit = MeanImputer.fit
+    monkeypatch.setattr(
+        MeanImputer, "fit", lambda self, X, **more: given.update(X) or fit(self, X, **more)
+    )
+    scores = {score.name: score for score in evaluate(MeanImputer(), data, by=by)}
+    assert list(scores)[:4] == ["lab.x", "lab.sign", "lab.third", "lab.same"]
+    assert [scores[name].n_hidden for name in ("double", "note[0]", "note[2]")] == [30, 30, 30]
+    assert scores["lab.same"].n_hidden == 0
+    for score in scores.values():
+        assert score.ours == pytest.approx(score.constant, rel=1e-6, nan_ok=True)
+    lost = given["lab"].isna() & table.drop(columns="double").notna()
+    gone = np.isnan(given["picture"]).reshape(300, 4)
+    if by == "block":
+        assert lost.drop(columns="x").nunique(axis=1).eq(1).all()
+        assert lost["sign"].sum() == 30
+        assert (gone.all(1) == gone.any(1)).all()
+        assert gone.any(1).sum() == 30
+    else:
+        assert lost.sum().tolist() == [26, 30, 30, 0]
+        assert gone.sum(0).tolist() == [30] * 4
+        assert (gone.all(1) != gone.any(1)).any()
+    assert sum(text is None for text in given["note"]) == 31
+
+
+def test_groups_of_columns_and_pictures(table):
+    rng = np.random.default_rng(0)
+    images = np.full((50, 1, 1, 2), 0.5) + rng.normal(size=(50, 1, 1, 1))
+    images[:, 0, 0, 0] = np.nan
+    empty, pixel = evaluate(MeanImputer(), images)
+    assert (empty.n_hidden, pixel.n_hidden) == (0, 5)
+    settings = {"hidden": (8,), "max_steps": 3, "n_importance_predict": 10, "n_members": 1}
+    grouped = VAEImputer(blocks={"pair": ["double", "sign"]}, **settings)
+    by_name = {score.name: score.n_hidden for score in evaluate(grouped, table, by="block")}
+    assert by_name == {"x": 26, "double": 30, "sign": 30, "third": 30, "same": 0}
+    with pytest.raises(SettingError, match="Expected 'cell' or 'block'"):
+        evaluate(MeanImputer(), table, by="row")

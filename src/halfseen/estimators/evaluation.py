@@ -5,15 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import clone
 
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
-from halfseen.estimators.blanks import blank
+from halfseen.estimators.blanks import blank, blank_modalities
+from halfseen.tables.blocks import BlockCodec
+from halfseen.tables.choice import Codec, codec_for
 from halfseen.tables.codec import TableCodec
+from halfseen.tables.text import TextCodec
 
 __all__ = ["ColumnScore", "averages", "evaluate"]
 
@@ -69,7 +72,12 @@ class ColumnScore:
 
 
 def evaluate(
-    estimator: Any, table: Any, share: float = 0.1, random_state: int = 0
+    estimator: Any,
+    table: Any,
+    share: float = 0.1,
+    random_state: int = 0,
+    *,
+    by: Literal["cell", "block"] = "cell",
 ) -> list[ColumnScore]:
     """Hide some seen cells of a table, predict them, and compare with two simple rivals.
 
@@ -77,12 +85,15 @@ def evaluate(
     ----------
     estimator : imputer
         A copy of it is fitted; it stays as it is.
-    table : DataFrame, pyarrow.Table or array of shape (n, p)
-        NaN or null is missing.
+    table : table of shape (n, p), images of shape (n, c, h, w), or mapping of str to modality
+        What its ``fit`` takes. NaN, null or None is missing.
     share : float, default=0.1
         Share of the seen cells that is hidden in every column that varies.
     random_state : int, default=0
         Which cells are hidden.
+    by : {"cell", "block"}, default="cell"
+        Whether cells are hidden one by one (of texts, the whole), or modalities as a whole: those
+        of a mapping, or of the estimator's ``blocks``. ``share`` is then one of their rows.
 
     Returns
     -------
@@ -105,24 +116,32 @@ def evaluate(
     (20, 'error / sd', True)
     >>> first.iterative < 0.5 * first.constant
     True
+    >>> data = {"left": x, "right": np.hstack([2 * x, -x])}
+    >>> [score.name for score in evaluate(MeanImputer(), data, by="block")]
+    ['left.x0', 'right.x0', 'right.x1']
     """
     if not 0 < share < 1:
         raise SettingError(f"Got share={share!r}. Expected a number strictly between 0 and 1.")
-    codec = TableCodec().fit(table, estimator.kinds, estimator.keep_empty_features)
-    encoded = codec.encode(table)
-    hidden = _hidden(encoded.values, codec.spec, share, np.random.default_rng(random_state))
-    if not hidden.any():
+    if by not in ("cell", "block"):
+        raise SettingError(f"Got by={by!r}. Expected 'cell' or 'block'.")
+    codec = codec_for(table).fit(table, estimator.kinds, estimator.keep_empty_features)
+    encoded, spec = codec.encode(table), codec.spec
+    whole = spec.with_blocks(estimator.blocks) if by == "block" else None
+    units = _texts_and_columns(codec) if whole is None else [b.columns for b in whole.modalities]
+    hidden = _hidden(encoded.values, units, share, np.random.default_rng(random_state))
+    scored = hidden & [column.constant is None for column in spec.columns]
+    if not scored.any():
         raise SettingError(
             f"Got share={share!r}, of which no column has a whole seen cell to hide. Expected a "
             "larger share or a larger table."
         )
     holed = np.where(hidden, np.nan, encoded.values)
     answers = (
-        _answer(estimator, codec, blank(table, hidden)),
-        _constant(holed, codec.spec),
-        _iterative(holed, codec.spec, random_state),
+        _answer(estimator, codec, _without(codec, table, hidden)),
+        _constant(holed, spec),
+        _iterative(holed, spec, random_state),
     )
-    return _scores(codec.spec, encoded.values, encoded.missing, hidden, answers)
+    return _scores(spec, encoded.values, encoded.missing, scored, answers)
 
 
 def averages(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
@@ -151,28 +170,59 @@ def averages(scores: Sequence[ColumnScore]) -> list[ColumnScore]:
     return rows
 
 
+def _texts_and_columns(codec: Codec) -> list[Sequence[int]]:
+    """What is hidden one by one: columns that vary, and the columns of each text together."""
+    parts = codec.parts if isinstance(codec, BlockCodec) else {}
+    texts = [codec.places(name) for name, part in parts.items() if isinstance(part, TextCodec)]  # type: ignore[union-attr]
+    inside = {j for text in texts for j in text}
+    columns = enumerate(codec.spec.columns)
+    alone = [[j] for j, column in columns if column.constant is None and j not in inside]
+    return [*alone, *texts]
+
+
 def _hidden(
-    values: np.ndarray, spec: DataSpec, share: float, rng: np.random.Generator
+    values: np.ndarray, units: Sequence[Sequence[int]], share: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Cells to hide, bool of shape (n, p): none of columns that never vary."""
+    """Cells to hide, bool of shape (n, p): those of some rows of each unit that show it."""
     hidden = np.zeros(values.shape, dtype=bool)
-    for j, column in enumerate(spec.columns):
-        seen = np.flatnonzero(~np.isnan(values[:, j]))
-        if column.constant is None:
-            chosen = rng.choice(seen, min(round(share * len(seen)), len(seen) - 1), replace=False)
-            hidden[chosen, j] = True
-    return hidden
+    for columns in units:
+        seen = np.flatnonzero(~np.isnan(values[:, columns]).all(1))
+        most = max(0, min(round(share * len(seen)), len(seen) - 1))
+        hidden[np.ix_(rng.choice(seen, most, replace=False), np.asarray(columns))] = True
+    return hidden & ~np.isnan(values)
 
 
-def _answer(estimator: Any, codec: TableCodec, holed: Any) -> np.ndarray:
+def _without(codec: Codec, data: Any, hidden: np.ndarray) -> Any:
+    if isinstance(codec, BlockCodec):
+        return blank_modalities(codec, data, hidden)
+    return blank(data, hidden.reshape(-1, *(codec.spec.shape or hidden.shape[1:])))
+
+
+def _answer(estimator: Any, codec: Codec, holed: Any) -> np.ndarray:
     """Completed values (n, p) of a fitted copy, whose columns have the kinds of the codec."""
-    fitted = clone(estimator).set_params(kinds=_pinned(codec), keep_empty_features=True)
+    fitted = clone(estimator).set_params(
+        kinds=_kinds(codec, estimator.kinds), keep_empty_features=True
+    )
     completed = fitted.fit(holed).transform(holed)
     return codec.encode(completed).values
 
 
-def _pinned(codec: TableCodec) -> dict[str, Any]:
+def _kinds(codec: Codec, said: Any) -> Any:
     """Kinds as a user would say them, so that hiding cells changes no column's kind."""
+    if isinstance(codec, TableCodec):
+        return _pinned(codec)
+    if not isinstance(codec, BlockCodec):
+        return said
+    kinds = dict(said or {})
+    for name, part in codec.parts.items():
+        if isinstance(part, TableCodec):
+            found = _pinned(part)
+            kinds[name] = next(iter(found.values())) if codec.is_single(name) else found
+    return kinds
+
+
+def _pinned(codec: TableCodec) -> dict[str, Any]:
+    """The kind of every column of a table."""
     kinds: dict[str, Any] = {}
     for column in codec.spec.columns:
         said: dict[str, Any] = {"kind": column.kind}
