@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from halfseen.core.batch import Rows
@@ -113,6 +114,18 @@ class ConditionalImputer(LawImputer):
     def _feature_floors(self) -> np.ndarray:
         """Smallest scale of the noise of every feature (F,)."""
         return np.repeat(self.floor_, [column.width for column in self.units_.spec.columns])
+
+    @property
+    def noise_floor_variance_(self) -> np.ndarray:
+        """Smallest variance of the noise of each column that varies (p,), of components and rows.
+
+        In squared units of the table; of those of the bent column, or of its normal scores, where
+        a method bends it.
+        """
+        check_is_fitted(self, "codec_")
+        if not self._varying:
+            return np.zeros(0)
+        return (self.floor_ * self.units_.scale) ** 2
 
     # ---- answering ----------------------------------------------------------------------
 

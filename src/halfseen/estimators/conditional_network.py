@@ -199,11 +199,6 @@ class ConditionalNetworkImputer(ConditionalImputer):
         alone = LowRankMixture(nothing.log_weights.double(), law)
         return alone.log_prob(x.double(), s.double() * scored)
 
-    @property
-    def noise_floor_variance_(self) -> np.ndarray:
-        """Smallest variance of the noise of each column that varies, in squared data units."""
-        return (self.floor_ * self.units_.scale) ** 2
-
     # ---- files --------------------------------------------------------------------------
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
