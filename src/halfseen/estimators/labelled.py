@@ -15,6 +15,8 @@ from halfseen.core.noise import seed_from
 from halfseen.core.stored import member, whole
 from halfseen.errors import SettingError, TrainingError
 from halfseen.estimators.base import TableEstimator
+from halfseen.estimators.label_quantiles import mixture_quantiles, quantile_levels
+from halfseen.estimators.label_scores import check_lengths, score_of_known
 from halfseen.estimators.resuming import EVERY, resuming
 from halfseen.estimators.targets import ClassTarget, NumberTarget, Target
 from halfseen.tables.blocks import count_rows
@@ -22,7 +24,7 @@ from halfseen.tables.containers import holds_modalities
 from halfseen.tables.strangers import to_array
 from halfseen.training.settings import check_training
 
-__all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator", "check_lengths"]
+__all__ = ["IncompleteClassifier", "IncompleteRegressor", "LabelEstimator"]
 
 # Completions whose mixture gives the quantiles of a number.
 N_QUANTILE_DRAWS = 400
@@ -174,6 +176,32 @@ class IncompleteClassifier(ClassifierMixin, LabelEstimator):
         p = self.predict_proba(X)
         return self.classes_[p.argmax(1)]
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy over the rows that have a label; those without are left out.
+
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        y : array-like of shape (n,)
+            Classes; NaN or None where unknown.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        SettingError
+            When no row has a label, or there is not one per row.
+        """
+        from sklearn.metrics import accuracy_score
+
+        check_is_fitted(self)
+        return score_of_known(accuracy_score, self.target_, y, self.predict(X), sample_weight)
+
 
 class IncompleteRegressor(RegressorMixin, LabelEstimator):
     """A predictive law of a number for rows with holes."""
@@ -261,9 +289,9 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
             When ``q`` is no such number or list of them.
         """
         check_is_fitted(self)
-        levels = _levels(q)
+        levels = quantile_levels(q)
         answers = self._answers_of_draws(X, N_QUANTILE_DRAWS, self.seed_)
-        standard = _mixture_quantiles(answers[..., 0], answers[..., 1], levels)
+        standard = mixture_quantiles(answers[..., 0], answers[..., 1], levels)
         out = self._finite(standard) * self.target_.scale + self.target_.shift
         return out[:, 0] if np.ndim(q) == 0 else out
 
@@ -286,41 +314,31 @@ class IncompleteRegressor(RegressorMixin, LabelEstimator):
             raise SettingError(f"Got coverage={coverage!r}. Expected a number between 0 and 1.")
         return self.predict_quantile(X, [(1 - coverage) / 2, (1 + coverage) / 2])
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared over the rows that have a label; those without are left out.
 
-def _mixture_quantiles(mu: np.ndarray, sigma: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Quantiles of equally weighted Gaussian mixtures (R, n), by bisection: shape (n, levels)."""
-    from scipy.special import ndtr
+        Parameters
+        ----------
+        X : table of shape (n, p)
+            The columns of fit.
+        y : array-like of shape (n,)
+            Numbers; NaN or None where unknown.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
 
-    out = np.empty((mu.shape[1], len(levels)))
-    for i, level in enumerate(levels):
-        low, high = (mu - 8 * sigma).min(0), (mu + 8 * sigma).max(0)
-        for _ in range(50):
-            middle = 0.5 * (low + high)
-            below = ndtr((middle - mu) / sigma).mean(0) < level
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        out[:, i] = 0.5 * (low + high)
-    return out
+        Returns
+        -------
+        float
 
+        Raises
+        ------
+        SettingError
+            When no row has a label, or there is not one per row.
+        """
+        from sklearn.metrics import r2_score
 
-def _levels(q: Any) -> np.ndarray:
-    """Levels of quantiles (L,), from one or a list of them."""
-    try:
-        levels = np.atleast_1d(np.asarray(q, dtype=float))
-    except (TypeError, ValueError):
-        levels = np.zeros(1)
-    if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
-        raise SettingError(
-            f"Got q={q!r}. Expected a number strictly between 0 and 1, or a list of such numbers."
-        )
-    return levels
-
-
-def check_lengths(n_rows: int, n_labels: int) -> None:
-    """Refuse labels that are not one per row."""
-    if n_rows != n_labels:
-        raise SettingError(
-            f"Got {n_rows} rows in X and {n_labels} labels in y. Expected one label a row."
-        )
+        check_is_fitted(self)
+        return score_of_known(r2_score, self.target_, y, self.predict(X), sample_weight)
 
 
 def _n_rows(X: Any) -> int:

@@ -20,11 +20,11 @@ from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
+from halfseen.estimators.label_scores import check_lengths
 from halfseen.estimators.labelled import (
     IncompleteClassifier,
     IncompleteRegressor,
     as_numpy,
-    check_lengths,
 )
 from halfseen.estimators.latent import LatentImputer
 from halfseen.estimators.quality import warn_of_few

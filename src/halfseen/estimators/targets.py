@@ -34,6 +34,10 @@ class Target(ABC):
         """Numbers (n,), NaN where there is no label."""
 
     @abstractmethod
+    def split(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The labels that are known, and which rows (n,) have one; also such as fit never saw."""
+
+    @abstractmethod
     def law(self) -> LabelLaw:
         """A fresh law for these labels."""
 
@@ -93,6 +97,10 @@ class ClassTarget(Target):
         codes[known] = [code_of[label] for label in some.tolist()]
         return codes
 
+    def split(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`Target`."""
+        return _labels(y)
+
     def law(self) -> ClassLaw:
         """See :class:`Target`."""
         weight = self.weight
@@ -144,6 +152,12 @@ class NumberTarget(Target):
     def encode(self, y: Any) -> np.ndarray:
         """See :class:`Target`."""
         return (_numbers(y) - self.shift) / self.scale
+
+    def split(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`Target`."""
+        numbers = _numbers(y)
+        known = ~np.isnan(numbers)
+        return numbers[known], known
 
     def law(self) -> NumberLaw:
         """See :class:`Target`."""
