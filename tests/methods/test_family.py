@@ -117,11 +117,31 @@ def test_a_subclass_of_a_subclass_adds_and_changes():
         VAEImputer(kl_weight="small"),
         VAEImputer(kl_warm_up=2.0),
         VSAEImputer(unseen_start=3.0),
+        VSAEImputer(unseen_start="late"),
+        VSAEImputer(unseen_weight="a"),
+        VSAEImputer(unseen_weight=float("nan")),
+        VSAEImputer(unseen_weight=float("inf")),
+        VSAEImputer(mask_hidden=8),
+        VSAEImputer(mask_hidden=(-1,)),
+        VSAEImputer(mask_hidden=(0,)),
+        VAEImputer(hidden=8),
+        VAEImputer(hide_rate="a"),
+        VAEImputer(hide_share=float("nan")),
+        VAEImputer(kl_weight=True),
+        VAEACImputer(prior_weight="a"),
+        VAEACImputer(prior_weight=float("nan")),
+        VAEACImputer(hide_share=None, hide_rate=2.0),
     ],
 )
 def test_settings_that_make_no_model_are_refused(estimator):
     with pytest.raises(SettingError, match=r"Got .*Expected|use validation"):
         estimator.set_params(max_steps=2).fit(some_table())
+
+
+@pytest.mark.parametrize("method", FAMILY)
+def test_published_settings_are_of_known_data(method):
+    with pytest.raises(SettingError, match=r"Got data='foo'. Expected .*images"):
+        method.published("foo")
 
 
 def test_what_learns_from_hidden_cells_hides_in_all_rows_by_itself():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -103,6 +104,8 @@ SHARED = """n_latent : int or None
 MOST_LINEAR = 256
 # "-MSE" as a log-density is a Gaussian of this scale, up to a constant.
 UNIT_ERROR = float(np.sqrt(0.5))
+# Learning rates of appendix B by what the data are.
+PUBLISHED_LR = {"numeric": 1e-3, "categorical": 1e-2, "images": 1e-4}
 
 
 class AutoencoderImputer(LatentImputer):
@@ -213,10 +216,18 @@ class AutoencoderImputer(LatentImputer):
         super()._check_settings()
         if self.bound not in ("evidence", "importance", None):
             raise SettingError(f"Got bound={self.bound!r}. Expected 'evidence' or 'importance'.")
-        for name, most in (("kl_weight", np.inf), ("kl_warm_up", 1.0)):
+        self._check_numbers(kl_weight=np.inf, kl_warm_up=1.0, hide_rate=1.0)
+        if self.hide_share is not None:
+            self._check_numbers(hide_share=1.0)
+
+    def _check_numbers(self, **most: float) -> None:
+        """Refuse settings that are no finite numbers from 0 to some end, by name."""
+        for name, end in most.items():
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not 0 <= value <= most:
-                raise SettingError(f"Got {name}={value!r}. Expected a number in [0, {most:g}].")
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if not number or not 0 <= value <= end or value == np.inf:
+                expected = "a number, 0 or more" if end == np.inf else f"a number in [0, {end:g}]"
+                raise SettingError(f"Got {name}={value!r}. Expected {expected}.")
 
     def _has_density(self) -> bool:
         """Whether the model is one of whole rows, from a law of z."""
@@ -272,7 +283,14 @@ class AutoencoderImputer(LatentImputer):
             Tables of numbers or of categories, or pairs of 28 x 28 images in [0, 1].
         **changes
             Settings that differ.
+
+        Raises
+        ------
+        SettingError
+            When ``data`` is another word.
         """
+        if data not in PUBLISHED_LR:
+            raise SettingError(f"Got data={data!r}. Expected one of {tuple(PUBLISHED_LR)}.")
         settings: dict[str, Any] = {
             "n_latent": 256 if data == "images" else 20,
             "hidden": (128,) * 3 if data == "images" else (64,) * 3,
@@ -295,7 +313,7 @@ class AutoencoderImputer(LatentImputer):
             "validation": "rows",
             "validation_fraction": 0.2,
             "max_steps": 15_000,
-            "lr": {"numeric": 1e-3, "categorical": 1e-2, "images": 1e-4}[data],
+            "lr": PUBLISHED_LR[data],
             "schedule": "constant",
             "beta2": 0.999,
             "average": 0.0,

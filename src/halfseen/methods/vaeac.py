@@ -5,6 +5,7 @@ Ivanov, Figurnov and Vetrov, "Variational Autoencoder with Arbitrary Conditionin
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any, ClassVar, Literal, Self
 
 from halfseen.errors import SettingError
@@ -79,10 +80,7 @@ class VAEACImputer(AutoencoderImputer):
                 f"Got hide_rate={self.hide_rate}, hide_share={self.hide_share}. Expected both "
                 "above 0: this model learns from the cells that training hides."
             )
-        if not self.prior_weight >= 0:
-            raise SettingError(
-                f"Got prior_weight={self.prior_weight!r}. Expected a number, 0 or more."
-            )
+        self._check_numbers(prior_weight=inf)
 
     def _objective(self) -> Objective:
         if self.bound == "importance":

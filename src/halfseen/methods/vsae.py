@@ -126,14 +126,7 @@ class VSAEImputer(AutoencoderImputer):
             raise SettingError(
                 f"Got aggregator={self.aggregator!r}. Expected one of {AGGREGATORS}."
             )
-        if self.unseen_weight < 0:
-            raise SettingError(
-                f"Got unseen_weight={self.unseen_weight!r}. Expected a number, 0 or more."
-            )
-        if not 0 <= self.unseen_start <= 1:
-            raise SettingError(
-                f"Got unseen_start={self.unseen_start!r}. Expected a share of the steps in [0, 1]."
-            )
+        self._check_numbers(unseen_weight=np.inf, unseen_start=1.0)
         if self.unseen_weight > 0 and self.bound == "importance":
             raise SettingError(
                 f"Got unseen_weight={self.unseen_weight} with bound='importance'. Expected 0: the "
