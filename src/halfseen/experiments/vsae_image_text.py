@@ -3,6 +3,9 @@
 The error of a picture is summed over its pixels there, unlike that of pairs; so it is here. A
 quarter of the rows lacks both: the best answer for their text is wrong nine times in ten, which
 is in the paper's share of wrong texts. The main errors are over rows that show the other half.
+
+The paper trains for 1000 epochs. On "all pictures" the models in its settings take 15 000 steps of
+64 rows, 20 epochs, and keep their best state by rows held back.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ The features are others than the paper's, so its numbers are of another scale, a
 ours for completeness only. Columns are standardised by the complete training rows before
 modalities are left out. The main error is in these units, where the mean scores about 1; columns
 that do not vary in training do not count in it. The raw error is in the units of the file.
+
+The paper trains for 1000 epochs. In the "full budget" the models in its settings take 15 000 steps
+of 64 rows, about 800 epochs, and keep their best state by rows held back.
 """
 
 from __future__ import annotations

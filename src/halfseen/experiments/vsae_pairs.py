@@ -8,6 +8,9 @@ With half of the pictures absent, a row in two of those that lack one lacks both
 known of it, and the mean is its best answer. The main error is over the others. The paper's
 numbers are over all rows; a perfect sampler has twice the error of the conditional mean, so the
 mean of several decodings is told beside that of one.
+
+The paper trains for 1000 epochs. On "all pairs" the models in its settings take 15 000 steps of 64
+rows, about 41 epochs of digits or 40 of garments, and keep their best state by rows held back.
 """
 
 from __future__ import annotations
