@@ -9,6 +9,13 @@ from scipy.spatial.distance import cdist
 
 from halfseen.errors import SettingError
 from halfseen.metrics.cells import check_draws
+from halfseen.metrics.features import (
+    column_names,
+    common_exponent,
+    finite_distance,
+    finite_numbers,
+    in_order,
+)
 
 __all__ = ["crps_draws", "energy_distance", "interval_coverage", "interval_width"]
 
@@ -131,12 +138,18 @@ def energy_distance(x: Any, y: Any) -> float:
     x : array-like of shape (n, p)
         Rows, for example of a completed table.
     y : array-like of shape (m, p)
-        Rows of another, in the same units.
+        Rows of another, in the same units. Columns of two tables go by their names.
 
     Returns
     -------
     float
         The squared distance between the empirical laws (Szekely and Rizzo, 2013).
+
+    Raises
+    ------
+    SettingError
+        When there are no rows, numbers or names of columns differ, a value is NaN, or the
+        distance is no float.
 
     Examples
     --------
@@ -145,11 +158,19 @@ def energy_distance(x: Any, y: Any) -> float:
     >>> energy_distance([[0.0]], [[3.0]])
     6.0
     """
-    first, second = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
+    y = in_order(y, column_names(x))
+    first, second = (
+        finite_numbers(sample, name).astype(np.float64, copy=False)
+        for sample, name in ((x, "x"), (y, "y"))
+    )
+    tables = first.ndim == second.ndim == 2 and first.size and second.size
+    if not tables or first.shape[1] != second.shape[1]:
         raise SettingError(
-            f"Got samples of shape {first.shape} and {second.shape}. Expected (n, p) and (m, p)."
+            f"Got samples of shape {first.shape} and {second.shape}. Expected (n, p) and (m, p), "
+            "with one row each at least."
         )
+    scale = 2.0 ** common_exponent(first, second)
+    first, second = first / scale, second / scale
     between = cdist(first, second).mean()
     within = cdist(first, first).mean() + cdist(second, second).mean()
-    return float(2 * between - within)
+    return finite_distance(float(2 * between - within) * scale)

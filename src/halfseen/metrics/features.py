@@ -2,20 +2,83 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import narwhals.dependencies as nwd
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from halfseen.errors import SettingError
 
-__all__ = ["Features", "feature_matrix", "feature_pair", "finite_numbers", "take_features"]
+__all__ = [
+    "Features",
+    "check_squares",
+    "column_names",
+    "common_exponent",
+    "feature_matrix",
+    "feature_pair",
+    "finite_distance",
+    "finite_numbers",
+    "in_order",
+    "take_features",
+]
+
+# Beyond these, squares of numbers and sums of them are no floats any more.
+LARGEST = 1e100
 
 #: From a tensor of rows (B, ...) to numbers (B, d), as a tensor or an array.
 Features = Callable[[Tensor], Any]
+
+
+def column_names(table: Any) -> list[str] | None:
+    """Names of the columns of a pandas or polars frame or a pyarrow table, if all are text."""
+    if not nwd.is_into_dataframe(table):
+        return None
+    names = list(table.column_names if nwd.is_pyarrow_table(table) else table.columns)
+    return names if all(isinstance(name, str) for name in names) else None
+
+
+def in_order(table: Any, names: list[str] | None) -> Any:
+    """The table with its columns in the order of ``names``; what has no names stays as it is.
+
+    Raises
+    ------
+    SettingError
+        When its columns have other names.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> in_order(pd.DataFrame({"b": [1], "a": [2]}), ["a", "b"]).columns.tolist()
+    ['a', 'b']
+    """
+    own = column_names(table)
+    if names is None or own is None or own == names:
+        return table
+    if sorted(own) != sorted(names) or len(set(names)) < len(names):
+        raise SettingError(
+            f"Got samples with the columns {names[:10]} and {own[:10]}. Expected the same names, "
+            "in any order: choose the columns to compare, or pass arrays."
+        )
+    return table.select(names) if nwd.is_pyarrow_table(table) else table[names]
+
+
+def common_exponent(*samples: Any) -> int:
+    """The e, 0 or more, with which all numbers of some samples are below 2 times 2**e.
+
+    Distances that are as many times larger as their samples are taken of samples over 2**e,
+    whose squares are floats: powers of two cost no digits.
+
+    Examples
+    --------
+    >>> common_exponent(np.array([3.0]), np.array([-1e200])), common_exponent(np.array([0.1]))
+    (664, 0)
+    """
+    return max(0, *(math.frexp(float(abs(sample).max()))[1] - 1 for sample in samples))
 
 
 def take_features(
@@ -68,15 +131,19 @@ def feature_matrix(x: Any, features: Features | None, batch_size: int, name: str
 
 
 def feature_pair(
-    x: Any, y: Any, features: Features | None, batch_size: int
+    x: Any, y: Any, features: Features | None, batch_size: int, largest: float = LARGEST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features of two samples, float64 of shapes (n, d) and (m, d), two rows each at least.
+
+    Columns of ``y`` are put in the order of those of ``x`` where both have names.
 
     Raises
     ------
     SettingError
-        When there are fewer rows, the numbers of features differ, or :func:`take_features` fails.
+        When there are fewer rows, the numbers of features or the names of columns differ, a
+        feature is beyond ``largest``, or :func:`take_features` fails.
     """
+    y = in_order(y, column_names(x))
     first = feature_matrix(x, features, batch_size, "x")
     second = feature_matrix(y, features, batch_size, "y")
     if first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
@@ -84,7 +151,41 @@ def feature_pair(
             f"Got samples with features of shape {first.shape} and {second.shape}. Expected "
             "(n, d) and (m, d), with n and m of 2 or more."
         )
+    for sample, name in ((first, "x"), (second, "y")):
+        check_squares(sample, name, largest)
     return first, second
+
+
+def finite_distance(distance: float) -> float:
+    """The distance, if it is a float.
+
+    Raises
+    ------
+    SettingError
+        When it is too large.
+    """
+    if not math.isfinite(distance):
+        raise SettingError(
+            "Got samples whose distance is no float, as it is beyond 1.8e308. Divide the columns "
+            "of both by the same scale."
+        )
+    return distance
+
+
+def check_squares(values: np.ndarray, name: str, largest: float = LARGEST) -> None:
+    """Refuse numbers whose powers are no floats.
+
+    Raises
+    ------
+    SettingError
+        When one is beyond ``largest``.
+    """
+    top = np.abs(values).max(initial=0.0)
+    if top > largest:
+        raise SettingError(
+            f"Got {top:.3g} in {name}. Expected numbers up to {largest:g}, powers of which can "
+            "be added up: divide the columns of both samples by the same scale."
+        )
 
 
 def finite_numbers(values: Any, name: str) -> np.ndarray:

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from halfseen.errors import SettingError
-from halfseen.metrics.features import Features, finite_numbers, take_features
+from halfseen.metrics.features import (
+    Features,
+    check_squares,
+    column_names,
+    finite_numbers,
+    in_order,
+    take_features,
+)
 
 __all__ = ["Moments", "fid", "frechet_distance", "moments"]
 
@@ -25,6 +32,8 @@ class Moments:
     ----------
     n : int
         Rows so far.
+    names : list of str or None
+        Of the columns, where :func:`moments` took them from a table that names them.
 
     Examples
     --------
@@ -37,6 +46,7 @@ class Moments:
 
     def __init__(self) -> None:
         self.n = 0
+        self.names: list[str] | None = None
         self._mean = np.zeros(0)
         self._scatter = np.zeros((0, 0))
 
@@ -56,11 +66,13 @@ class Moments:
         Raises
         ------
         SettingError
-            When rows have another number of features than those before, or are not finite.
+            When rows have another number of features than those before, are not finite, or
+            are so large that their squares are not.
         """
         rows = finite_numbers(batch, "a batch").astype(np.float64, copy=False)
         if rows.ndim != 2:
             raise SettingError(f"Got a batch of shape {rows.shape}. Expected (B, d).")
+        check_squares(rows, "a batch")
         if not len(rows):
             return self
         mean = rows.mean(0)
@@ -132,7 +144,7 @@ def fid(x: Any, y: Any, features: Features | None = None, *, batch_size: int = 5
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (m, ...), or Moments
         Samples without holes: rows, or pictures; or what :func:`moments` made of them, so that
-        the statistics of the real ones are reused.
+        the statistics of the real ones are reused. Columns of two tables go by their names.
     features : callable or Module, optional
         From a tensor (B, ...) to (B, d), such as :func:`~halfseen.metrics.lenet_features`; by
         default the cells themselves. A network is put in evaluation mode meanwhile and gets rows
@@ -149,7 +161,8 @@ def fid(x: Any, y: Any, features: Features | None = None, *, batch_size: int = 5
     Raises
     ------
     SettingError
-        When a sample has fewer than two rows, numbers of features differ, or a value is NaN.
+        When a sample has fewer than two rows, numbers of features or names of columns differ, or
+        a value is NaN or beyond 1e100.
 
     Notes
     -----
@@ -164,6 +177,7 @@ def fid(x: Any, y: Any, features: Features | None = None, *, batch_size: int = 5
     >>> round(fid(x, x), 8), round(fid(x, x + 2.0), 8)
     (0.0, 12.0)
     """
+    x, y = _in_one_order(x, y)
     first, second = (
         sample if isinstance(sample, Moments) else _moments(sample, features, batch_size, name)
         for name, sample in (("x", x), ("y", y))
@@ -201,8 +215,16 @@ def moments(x: Any, features: Features | None = None, *, batch_size: int = 500) 
     return _moments(x, features, batch_size, "x")
 
 
+def _in_one_order(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two samples, columns of the tables among them in one order."""
+    if isinstance(y, Moments):
+        return (x if isinstance(x, Moments) else in_order(x, y.names)), y
+    return x, in_order(y, x.names if isinstance(x, Moments) else column_names(x))
+
+
 def _moments(x: Any, features: Features | None, batch_size: int, name: str) -> Moments:
     found = Moments()
+    found.names = column_names(x)
     take_features(x, features, batch_size, found.update, name)
     return found
 

@@ -12,6 +12,9 @@ from halfseen.metrics.features import Features, feature_pair
 
 __all__ = ["KernelDistance", "kid", "kid_with_error"]
 
+# The kernel is of sixth powers, and its error of squares of these.
+LARGEST = 1e25
+
 
 class KernelDistance(NamedTuple):
     """A kernel distance and how sure it is.
@@ -47,7 +50,7 @@ def kid(
     Parameters
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (n', ...)
-        Samples without holes: rows, or pictures.
+        Samples without holes: rows, or pictures. Columns of two tables go by their names.
     features : callable or Module, optional
         As in :func:`~halfseen.metrics.fid`; by default the cells themselves.
     n_subsets : int, default=100
@@ -69,8 +72,8 @@ def kid(
     Raises
     ------
     SettingError
-        When a sample has fewer than two rows or than ``subset_size``, numbers of features differ,
-        or a value is NaN.
+        When a sample has fewer than two rows or than ``subset_size``, numbers of features or names
+        of columns differ, or a value is NaN or beyond 1e25.
 
     Notes
     -----
@@ -133,7 +136,7 @@ def kid_with_error(
     >>> abs(found.distance) < 4 * found.standard_error
     True
     """
-    first, second = feature_pair(x, y, features, batch_size)
+    first, second = feature_pair(x, y, features, batch_size, LARGEST)
     fewest = min(len(first), len(second))
     size = min(1000, fewest) if subset_size is None else subset_size
     if not 2 <= size <= fewest or n_subsets < 1:

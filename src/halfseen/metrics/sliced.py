@@ -11,7 +11,13 @@ from torch import Tensor
 from halfseen.core.noise import RandomState, new_generator, seed_from
 from halfseen.core.sliced import random_directions, sliced_wasserstein_tensors
 from halfseen.errors import SettingError
-from halfseen.metrics.features import finite_numbers
+from halfseen.metrics.features import (
+    column_names,
+    common_exponent,
+    finite_distance,
+    finite_numbers,
+    in_order,
+)
 
 __all__ = ["sliced_wasserstein"]
 
@@ -29,7 +35,8 @@ def sliced_wasserstein(
     x : array-like or Tensor of shape (n, ...)
         Rows without holes; cells of pictures are laid side by side.
     y : array-like or Tensor of shape (m, ...)
-        Rows of another sample in the same units; m may differ from n.
+        Rows of another sample in the same units; m may differ from n. Columns of two tables go by
+        their names.
     n_projections : int, default=200
         Random directions L.
     random_state : int, RandomState, Generator or None, default=0
@@ -44,7 +51,8 @@ def sliced_wasserstein(
     Raises
     ------
     SettingError
-        When there are no rows, numbers of columns differ, or a value is NaN.
+        When there are no rows, numbers or names of columns differ, a value is NaN, or the
+        distance is no float.
 
     Notes
     -----
@@ -59,7 +67,7 @@ def sliced_wasserstein(
     0.0
     """
     first = _rows(x, "x")
-    second = _rows(y, "y").to(first)
+    second = _rows(in_order(y, column_names(x)), "y").to(first)
     if first.shape[1] != second.shape[1] or n_projections < 1:
         raise SettingError(
             f"Got rows of {first.shape[1]} and {second.shape[1]} columns and "
@@ -68,7 +76,9 @@ def sliced_wasserstein(
     # Drawn on the processor, so that they do not depend on the device.
     generator = new_generator(seed_from(random_state))
     directions = random_directions(first.shape[1], n_projections, generator).to(first)
-    return float(sliced_wasserstein_tensors(first, second, directions))
+    scale = 2.0 ** common_exponent(first, second)
+    found = float(sliced_wasserstein_tensors(first / scale, second / scale, directions))
+    return finite_distance(found * scale)
 
 
 def _rows(values: Any, name: str) -> Tensor:

@@ -58,7 +58,7 @@ def two_sample_test(
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (m, ...)
         Samples without holes: rows, or pictures. The longer one is cut to as many rows as the
-        other has, by chance.
+        other has, by chance. Columns of two tables go by their names.
     features : callable or Module, optional
         As in :func:`~halfseen.metrics.fid`; by default the cells themselves.
     classifier : scikit-learn classifier, optional
@@ -78,7 +78,8 @@ def two_sample_test(
     Raises
     ------
     SettingError
-        When a sample has fewer than two rows, numbers of features differ, or a value is NaN.
+        When a sample has fewer than two rows, numbers of features or names of columns differ,
+        or a value is NaN or beyond 1e100.
 
     Notes
     -----
