@@ -7,8 +7,9 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from halfseen import load
-from halfseen.errors import SettingError
+from halfseen.errors import SettingError, TrainingWarning
 from halfseen.methods.gmm import GaussianImputer, GMMDensity, GMMImputer
+from halfseen.methods.mfa import MFAImputer
 
 METHODS = [GMMImputer, GMMDensity, GaussianImputer]
 EXACT = {"prior_rows": 0.0, "noise_floor": 1e-3, "tol": 1e-13, "max_iter": 5000}
@@ -190,6 +191,25 @@ def test_small_tables(method):
     filled = method(random_state=0).fit_transform(tied)
     assert filled[3, 1] == pytest.approx(filled[3, 0], abs=0.15)
     assert (filled[:, 2] == 7.0).all()
+
+
+@pytest.mark.parametrize("method", [GMMImputer, GMMDensity, MFAImputer])
+def test_a_warning_says_once_that_em_has_not_converged(method):
+    _, holed = table()
+    shared = {"n_components": 2, "n_starts": 3, "start": "random", "random_state": 0}
+    with pytest.warns(TrainingWarning, match=r"max_iter=3 steps.*tol=0\.0001 nats") as said:
+        model = method(**shared, max_iter=3).fit(holed)
+    assert len(said) == 1
+    assert not model.converged_
+
+
+def test_em_that_has_converged_a_budget_and_gradients_are_quiet(recwarn):
+    _, holed = table()
+    shared = {"n_components": 2, "n_starts": 2, "random_state": 0}
+    assert GMMDensity(**shared).fit(holed).converged_
+    assert not GMMDensity(**shared, max_iter=3, tol=0.0).fit(holed).converged_
+    assert not GMMDensity(**shared, solver="gradient", max_steps=3).fit(holed).converged_
+    assert not recwarn.list
 
 
 def test_settings_that_are_refused():

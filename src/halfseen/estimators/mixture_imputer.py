@@ -34,7 +34,10 @@ __all__ = ["MixtureImputer"]
 ROWS_EACH, ROWS_EACH_IMAGE = 8, 100
 # Tables of more rows have one start unless told otherwise.
 MANY_ROWS = 4000
-
+SHORT = (
+    "EM stopped after max_iter={} steps, while they still gained more than tol={} nats per seen "
+    "cell. Raise max_iter or tol, or take max_iter as a budget with tol=0."
+)
 
 SHARED = """n_components : int or None
         Gaussians in the mixture; None chooses by held-out cells for tables, and takes one for
@@ -55,9 +58,11 @@ SHARED = """n_components : int or None
         Whether strongly skewed columns are bent to be less so (Yeo-Johnson). Answers in bent
         columns stay within what was seen.
     max_iter : int
-        Most steps of EM from one start.
+        Most steps of EM from one start. A TrainingWarning says when these were not
+        enough for ``tol``.
     tol : float
-        EM stops when a step gains less than this, in nats per seen cell.
+        EM stops when a step gains less than this, in nats per seen cell; 0 takes ``max_iter``
+        steps, whatever they gain, without a warning.
     validation_fraction : float
         Share of the seen cells by which components and rank are chosen.
     calibrate : bool
@@ -212,6 +217,9 @@ class MixtureImputer(ConditionalImputer):
                 for step, value in enumerate(path.objective)
             ]
             self.n_iter_ += len(path.objective)
+            short = not path.converged and not path.interrupted and self.tol > 0
+            if short and self.converged_:
+                warnings.warn(SHORT.format(self.max_iter, self.tol), TrainingWarning, 2)
             self.converged_ &= path.converged
         return mixture
 

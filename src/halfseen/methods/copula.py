@@ -65,7 +65,7 @@ class GaussianCopulaImputer(MixtureImputer):
         name="gaussian-copula",
         summary="One Gaussian over the ranks of columns, by EM on what is seen.",
         paper="Hoff, 2007; Zhao and Udell, KDD 2020",
-        check_params={"max_iter": 20},
+        check_params={"max_iter": 20, "tol": 0.0},
     )
 
     _of_cells: ClassVar[bool] = False

@@ -21,7 +21,7 @@ from halfseen.estimators.solved_mixture import SolvedMixtureImputer
 __all__ = ["GMMDensity", "GMMImputer", "GaussianImputer"]
 
 PAPER = "Ghahramani and Jordan, NIPS 1994"
-TINY = {"n_components": 2, "n_starts": 1, "max_iter": 20}
+TINY = {"n_components": 2, "n_starts": 1, "max_iter": 20, "tol": 0.0}
 COVARIANCES = ("full", "diagonal", "spherical")
 
 
@@ -48,6 +48,9 @@ class GMMImputer(SolvedMixtureImputer):
         Weights, means and covariances, as loadings and noise, over features in model units.
     shape_ : Shape
         Components of one start, and their rank.
+    converged_ : bool
+        Whether EM ended from every start because its steps gained less than ``tol``; False by
+        gradient, whose steps are a budget.
     choice_ : list of dict
         What was tried: ``n_components``, ``error`` (root mean square of held-out cells, in
         standard deviations) and ``log_prob`` of held-out cells, per cell.
@@ -167,7 +170,7 @@ class GaussianImputer(GMMImputer):
         name="gaussian",
         summary="Conditional law of one Gaussian, by EM on what is seen.",
         paper="Dempster, Laird and Rubin, 1977",
-        check_params={"max_iter": 20},
+        check_params={"max_iter": 20, "tol": 0.0},
     )
 
     @adds_to(GMMImputer)

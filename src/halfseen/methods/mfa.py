@@ -27,7 +27,7 @@ from halfseen.estimators.solved_mixture import SolvedMixtureImputer
 __all__ = ["MFADensity", "MFAImputer"]
 
 PAPER = "Ghahramani and Hinton, 1996; Richardson and Weiss, NeurIPS 2018"
-TINY = {"n_components": 2, "rank": 1, "n_starts": 1, "max_iter": 20}
+TINY = {"n_components": 2, "rank": 1, "n_starts": 1, "max_iter": 20, "tol": 0.0}
 
 
 class MFAImputer(SolvedMixtureImputer):
@@ -62,6 +62,9 @@ class MFAImputer(SolvedMixtureImputer):
         Weights, means, loadings and noise over features in model units.
     shape_ : Shape
         Components of one start, and their rank.
+    converged_ : bool
+        Whether EM ended from every start because its steps gained less than ``tol``; False by
+        gradient, whose steps are a budget.
     choice_ : list of dict
         What was tried: ``n_components``, ``rank``, ``error`` (root mean square of held-out cells,
         in standard deviations) and ``log_prob`` of held-out cells, per cell.
