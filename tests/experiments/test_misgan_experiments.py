@@ -23,6 +23,9 @@ from halfseen.experiments.misgan_images import (
     image_scores,
 )
 from halfseen.experiments.runner import run_cells
+from halfseen.methods.ambient_gan import AmbientGAN
+from halfseen.methods.convac import ConvAC
+from halfseen.methods.gain import GAINImputer
 from halfseen.methods.misgan import MisGAN
 
 NAMES = ("misgan-mnist", "misgan-cifar", "misgan-celeba")
@@ -429,3 +432,25 @@ def test_the_full_budget_is_the_papers(name, row, steps, small, monkeypatch):
     assert asked["imputer_network"] == ("mlp" if name == "misgan-mnist" else "unet")
     # Scores tell single draws and means apart.
     assert asked["decision"] == "mean"
+
+
+@pytest.mark.parametrize(
+    ("row", "method", "published"),
+    [
+        ("ambient-known", AmbientGAN, AmbientGAN.published(imputer="none")),
+        ("ambient-learned", AmbientGAN, AmbientGAN.published(imputer="none", masks="learned")),
+        ("misgan-fc-adapted", MisGAN, MisGAN.published(imputer="none", decision="mean")),
+        ("convac", ConvAC, ConvAC.published()),
+        ("gain", GAINImputer, GAINImputer.published()),
+    ],
+)
+def test_the_full_budget_of_rivals_is_the_papers(row, method, published, small, monkeypatch):
+    def fit(model, pictures):
+        raise AskedError(model.get_params())
+
+    monkeypatch.setattr(method, "fit", fit)
+    task = misgan_mnist.make_digits("mnist", "block-0.9", misgan_mnist.FULL, 0)
+    with pytest.raises(AskedError) as caught:
+        all_experiments()["misgan-mnist"].row(row).run(task, 3)
+    [asked] = caught.value.args
+    assert asked == published.set_params(random_state=3, device=asked["device"]).get_params()

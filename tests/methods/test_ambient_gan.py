@@ -17,6 +17,7 @@ from halfseen.mechanisms.images import (
     SquareMask,
 )
 from halfseen.methods.ambient_gan import AmbientGAN
+from halfseen.methods.misgan import MisGAN
 from halfseen.testing.tables import same_bits, some_table
 
 SMALL = {
@@ -128,6 +129,18 @@ def test_laws_that_do_not_fit_pictures():
     apart[0, 1, 2, 2] = False
     with pytest.raises(SettingError, match="tell apart cells which the data always show together"):
         AmbientGAN(**SMALL, masks=apart).fit(X)
+
+
+def test_published_networks_and_rounds_are_those_of_misgan():
+    for data in ("digits", "pictures"):
+        for imputer in ("joint", "none"):
+            ours, other = (m.published(data, imputer=imputer) for m in (AmbientGAN, MisGAN))
+            shared = ours.get_params().keys() & other.get_params().keys()
+            assert ours.get_params().keys() - shared == {"masks"}
+            assert {k: getattr(ours, k) for k in shared} == {k: getattr(other, k) for k in shared}
+    assert AmbientGAN.published().max_steps == 1000 * 937 // 5
+    with pytest.raises(SettingError, match="data='x'"):
+        AmbientGAN.published("x")
 
 
 # ---- files ------------------------------------------------------------------------------------

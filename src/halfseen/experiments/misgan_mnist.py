@@ -127,7 +127,8 @@ def _adapted(task: ImageTask, seed: int) -> Made:
 def _ambient(**changes: Any) -> Run:
     def run(task: ImageTask, seed: int) -> Made:
         words = {**_common(task, "generator", seed), "imputer": "none", **changes}
-        return _made(AmbientGAN(**words).fit(task.holed), task, seed)
+        make = AmbientGAN if task.settings else AmbientGAN.published
+        return _made(make(**words).fit(task.holed), task, seed)
 
     return run
 
@@ -138,7 +139,8 @@ def _gain(task: ImageTask, seed: int) -> Made:
 
 
 def _convac(task: ImageTask, seed: int) -> Made:
-    return from_imputer(ConvAC(**_common(task, "convac", seed)).fit(task.holed), task, seed)
+    make = ConvAC if task.settings else ConvAC.published
+    return from_imputer(make(**_common(task, "convac", seed)).fit(task.holed), task, seed)
 
 
 def _common(task: ImageTask, budget: str, seed: int) -> dict[str, Any]:

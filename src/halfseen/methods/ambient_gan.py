@@ -6,7 +6,7 @@ measurements that drop cells; and the ablation of Li, Jiang and Marlin, "MisGAN"
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from halfseen.estimators.adversarial_networks import GAN_NETWORKS
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.masked_imputer import MaskedImputer
 from halfseen.estimators.players import LearnedMasks, MaskTable
+from halfseen.estimators.published_games import published_game
 from halfseen.estimators.signature import adds_to
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import MaskOutput
@@ -90,3 +91,27 @@ class AmbientGAN(MaskedImputer):
         build = GAN_NETWORKS[self.network]
         network = build.generator(self, self.n_latent, units.n_units, units.grid, generator)
         return LearnedMasks(network, self.n_latent, MaskOutput()), None
+
+    @classmethod
+    def published(cls, data: Literal["digits", "pictures"] = "digits", **changes: Any) -> Self:
+        """The settings of the baseline in the MisGAN paper: networks and rounds are MisGAN's.
+
+        Parameters
+        ----------
+        data : {"digits", "pictures"}
+            28 x 28 digits with fully connected networks, or CelebA with convolutions; see
+            :meth:`MisGAN.published`.
+        **changes
+            Settings that differ, such as ``masks="learned"``, which is what the paper shows.
+
+        Raises
+        ------
+        SettingError
+            When ``data`` is another word.
+
+        Examples
+        --------
+        >>> AmbientGAN.published(imputer="none", masks="learned").max_steps
+        56220
+        """
+        return cls(**{**published_game(data, changes.get("imputer", "joint")), **changes})

@@ -20,6 +20,7 @@ from halfseen.estimators.card import MethodCard
 from halfseen.estimators.masked_game import Stakes
 from halfseen.estimators.masked_imputer import MaskedImputer
 from halfseen.estimators.players import LearnedMasks
+from halfseen.estimators.published_games import published_game
 from halfseen.estimators.signature import adds_to
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import MaskOutput
@@ -158,30 +159,10 @@ class MisGAN(MaskedImputer):
         >>> MisGAN.published(imputer="none").max_steps
         56220
         """
-        if data not in ("digits", "pictures"):
-            raise SettingError(f"Got data={data!r}. Expected 'digits' or 'pictures'.")
-        digits = data == "digits"
-        joint = changes.get("imputer", "joint") == "joint"
-        batches = 60_000 // 64 if digits else 202_599 // 256
-        epochs = (1000 if digits else 600) if joint else 300
-        settings: dict[str, Any] = {
-            "network": "mlp" if digits else "conv",
-            "imputer_network": "mlp" if digits else "unet",
-            "imputer_hidden": (500, 500, 500) if digits else None,
-            "imputer_sees_mask": False,
-            "mask_activation": "stretched" if released and (joint or not digits) else "sigmoid",
-            "alpha": 0.1 if released and (joint or not digits) else 0.2,
-            "fill": 0.5 if released and not digits else 0.0,
-            "beta_mode": "released" if released else "paper",
-            "batch_size": 64 if digits else 256,
-            "max_steps": epochs * batches // 5,
-            "decision": "draw",
-            "monitor": "none",
-            "validation_fraction": 0.0,
-            "n_critic": 5,
-            "one_sided": False,
-            "lr": 1e-4,
-            "imputer_lr": 2e-4,
-            "schedule": "constant",
-        }
+        settings = published_game(data, changes.get("imputer", "joint"))
+        if released:
+            settings["beta_mode"] = "released"
+            settings["fill"] = 0.0 if data == "digits" else 0.5
+            if data == "pictures" or settings["imputer"] == "joint":
+                settings |= {"alpha": 0.1, "mask_activation": "stretched"}
         return cls(**{**settings, **changes})
