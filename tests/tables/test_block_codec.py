@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from halfseen.errors import ColumnError, SettingError
+from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.blocks import BlockCodec
 from halfseen.tables.choice import codec_for, codec_from_json
 from halfseen.tables.codec import TableCodec
@@ -268,6 +268,14 @@ def test_features_of_steps_are_columns():
     for other in (steps.transpose(0, 2, 1), torch.from_numpy(steps.transpose(0, 2, 1))):
         with pytest.raises(ColumnError, match=r"\(2, 4\) \(steps, features\). Expected \(4, 2\)"):
             again(codec).encode({"voice": other, "x": np.arange(3.0)})
+
+
+@pytest.mark.parametrize("block", [np.ones((3, 4, 2)), [np.ones(8), None, np.ones(8)]])
+def test_files_whose_rows_have_another_shape_are_refused(block):
+    state = BlockCodec().fit({"voice": block}).to_json()
+    state["blocks"][0]["form"]["shape"] = [4, 3]
+    with pytest.raises(FileFormatError, match="8 columns of 'voice'"):
+        BlockCodec.from_json(state)
 
 
 def test_the_choice_of_codecs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -253,6 +254,13 @@ class BlockCodec:
         codec.parts = {block["name"]: part_from_json(member(block, "codec")) for block in blocks}
         codec._forms = {block["name"]: form_from_json(member(block, "form")) for block in blocks}
         codec._join()
+        for name, part in codec.parts.items():
+            shape = getattr(codec._forms[name], "shape", None)
+            if shape is not None and math.prod(shape) != part.spec.n_columns:
+                raise FileFormatError(
+                    f"The file has rows of shape {list(shape)} for the {part.spec.n_columns} "
+                    f"columns of {name[:40]!r}. Expected as many, as save() writes them."
+                )
         return codec
 
     def _check(self, data: Any) -> int:
