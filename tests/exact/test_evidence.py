@@ -9,7 +9,13 @@ from exact_models import noise
 from family_models import MEMBERS, G, Scripted, family_model, maker, some_batch
 
 from halfseen.estimators.recipes import Recipe, mask_term, product_proposal, selective_proposal
-from halfseen.objectives.evidence import Evidence, Importance, Selective, Subsets
+from halfseen.objectives.evidence import (
+    Evidence,
+    Importance,
+    Selective,
+    Subsets,
+    TermWeights,
+)
 from halfseen.objectives.importance import importance_bound
 from halfseen.terms.code import Code
 from halfseen.terms.product import product_of_experts
@@ -90,6 +96,71 @@ def test_the_bound_of_k_samples_is_that_of_the_weights():
         log_w = model(batch, maker(4, k=5)(batch)).log_w
     assert set(losses) == {"bound"}
     assert total(losses) == pytest.approx(number(-importance_bound(log_w).mean(-1).sum()))
+
+
+# ---- weights of modalities and of the mask -------------------------------------------------
+
+COUNTS = torch.tensor([1.0, 10.0, 0.5, 0.5]).double()
+
+
+def by_cells(model, weighted, batch, scored):
+    """sum_j w_j s_j log p(x_j | z) from the log-densities of single cells, (M, K, B)."""
+    cells = weighted.completion.decoded.cell_log_prob(batch.x)
+    return (torch.where(scored > 0, cells, 0.0) * COUNTS).sum(-1)
+
+
+def test_modalities_and_the_mask_count_what_they_are_said_to():
+    model, batch = selective(), some_batch()
+    weights = TermWeights(COUNTS, 3.0)
+    plain = Evidence()(model, batch, maker(1), 0.0)
+    ours = Evidence(weights=weights)(model, batch, maker(1), 0.0)
+    weighted = model(batch, maker(1)(batch))
+    by_hand = -by_cells(model, weighted, batch, batch.s).mean((1, 2)).sum()
+    torch.testing.assert_close(ours["observation"], by_hand)
+    torch.testing.assert_close(ours["mask"], 3 * plain["mask"])
+    torch.testing.assert_close(ours["kl"], plain["kl"])
+    assert number(ours["observation"]) != pytest.approx(number(plain["observation"]))
+
+
+def test_weights_enter_every_importance_weight():
+    model, batch = selective(), some_batch()
+    loss = Importance(TermWeights(COUNTS, 3.0))(model, batch, maker(4, k=5), 0.0)["bound"]
+    weighted = model(batch, maker(4, k=5)(batch))
+    terms = weighted.terms
+    log_w = terms["prior"] + terms["proposal"] + 3 * terms["mask"]
+    log_w = log_w + by_cells(model, weighted, batch, batch.s)
+    by_hand = -(torch.logsumexp(log_w, 1) - np.log(5)).mean(-1).sum()
+    torch.testing.assert_close(loss, by_hand)
+
+
+def test_unseen_cells_count_as_their_modality_does():
+    model, batch = selective(), some_batch()
+    weights = TermWeights(torch.tensor([0.0, 1.0, 0.0, 0.0]).double())
+    ours = Selective(1.0, 0.0, 0.8, 0.0, weights=weights)(model, batch, maker(1), 0.5)
+    source = maker(1)
+    weighted = model(batch, source(batch))
+    with torch.no_grad():
+        cells = model(batch, source(batch)).completion.cells[:, :1]
+    log_p = weighted.completion.decoded.cell_log_prob(cells)[..., 1]
+    unseen = torch.where(batch.s[..., 1] > 0, 0.0, log_p)
+    torch.testing.assert_close(ours["unseen"], -0.8 * unseen.mean((1, 2)).sum())
+
+
+def test_parts_count_as_their_modalities_do():
+    """Weights of 1 change nothing; a modality of weight 0 leaves the others' parts alone."""
+    model, batch = product(), some_batch()
+    plain = Subsets(n_subsets=2)(model, batch, maker(1), 0.0)
+    same = Subsets(n_subsets=2, weights=TermWeights(torch.ones(4).double()))
+    torch.testing.assert_close(same(model, batch, maker(1), 0.0), plain)
+    parts = [
+        Subsets(n_subsets=2, weights=TermWeights(torch.eye(4).double()[j]))(
+            model, batch, maker(1), 0.0
+        )["observation"]
+        for j in range(4)
+    ]
+    count = Subsets(n_subsets=2, weights=TermWeights(COUNTS))(model, batch, maker(1), 0.0)
+    torch.testing.assert_close(torch.stack(parts).sum(), plain["observation"])
+    torch.testing.assert_close((torch.stack(parts) * COUNTS).sum(), count["observation"])
 
 
 # ---- the unseen term -----------------------------------------------------------------------

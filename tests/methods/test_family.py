@@ -144,6 +144,38 @@ def test_published_settings_are_of_known_data(method):
         method.published("foo")
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [3.0, ["pair"], {"a": 1.0}, {"pair": -1.0}, {"pair": "x"}, {"pair": float("nan")}],
+)
+def test_weights_are_of_modalities(weights):
+    imputer = VAEImputer(**SMALL, blocks={"pair": ["a", "c"]}, modality_weights=weights)
+    with pytest.raises(SettingError, match=r"modality_weights=.*pair.*0 or more"):
+        imputer.fit(frame())
+
+
+@pytest.mark.parametrize("method", [*FAMILY, HIVAEImputer])
+def test_weights_arrive_at_the_columns_of_their_modality(method, tmp_path):
+    weights = {"network": 10.0, "d": 0.0}
+    settings = SMALL | {"blocks": {"network": ["a", "c"]}}
+    imputer = method(**settings, modality_weights=weights).fit(frame())
+    assert imputer._objective().weights.cells.tolist() == [10.0, 1.0, 10.0, 0.0]
+    plain = method(**settings).fit(frame())
+    assert plain._objective().weights is None
+    assert not same_bits(
+        imputer.transform(frame()).to_numpy(), plain.transform(frame()).to_numpy()
+    )
+    imputer.save(tmp_path / "model")
+    assert halfseen.load(tmp_path / "model").modality_weights == weights
+
+
+def test_the_mask_has_a_weight():
+    imputer = VSAEImputer(**SMALL, mask_weight=0.25).fit(frame())
+    assert imputer._objective().weights.mask == 0.25
+    with pytest.raises(SettingError, match="mask_weight"):
+        VSAEImputer(**SMALL, mask_weight=-1).fit(frame())
+
+
 def test_what_learns_from_hidden_cells_hides_in_all_rows_by_itself():
     for method in (VAEACImputer(), CVAEImputer(condition="data")):
         some = clone(method).set_params(**SMALL, hide_share=None).fit(some_table())

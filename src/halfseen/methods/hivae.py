@@ -85,7 +85,7 @@ class HIVAEImputer(AutoencoderImputer):
         return MixturePrior(*sizes, parts.generator)
 
     def _objective(self) -> Objective:
-        return Importance()
+        return Importance(self._weights())
 
     @classmethod
     def published(cls, *arguments: Any, **settings: Any) -> Self:

@@ -71,4 +71,5 @@ class MVAEImputer(AutoencoderImputer):
         return Recipe(proposal=product_proposal)
 
     def _objective(self) -> Objective:
-        return Subsets(self.kl_weight, self.kl_warm_up, self.unimodal, self.n_subsets)
+        settings = (self.kl_weight, self.kl_warm_up, self.unimodal, self.n_subsets)
+        return Subsets(*settings, weights=self._weights())

@@ -85,7 +85,8 @@ class VAEACImputer(AutoencoderImputer):
     def _objective(self) -> Objective:
         if self.bound == "importance":
             return super()._objective()
-        return Conditional(self.kl_weight, self.kl_warm_up, self.prior_weight)
+        settings = (self.kl_weight, self.kl_warm_up, self.prior_weight)
+        return Conditional(*settings, weights=self._weights())
 
     def _hide_share(self) -> float:
         # What training hides is all that this model learns from, also in tables of columns.

@@ -51,6 +51,8 @@ class VSAEImputer(AutoencoderImputer):
         Whether the data decoder sees the probabilities of the decoded mask.
     mask_hidden : sequence of int or None
         Hidden widths of the mask decoder; None takes (64, 64).
+    mask_weight : float
+        What the log-density of the mask counts in training.
     unseen_weight : float
         The weight lambda of unseen modalities, which the model completes itself in a first
         pass without gradient; 1 in the paper. Learning from its own guesses makes answers
@@ -105,6 +107,7 @@ class VSAEImputer(AutoencoderImputer):
         aggregator: Literal["concat", "mean", "max"] = "concat",
         decode_with_mask: bool = False,
         mask_hidden: Sequence[int] | None = None,
+        mask_weight: float = 1.0,
         unseen_weight: float = 0.0,
         unseen_start: float = 0.02,
         bound: Literal["evidence", "importance"] | None = None,
@@ -117,7 +120,7 @@ class VSAEImputer(AutoencoderImputer):
         self.n_importance = n_importance  # type: ignore[assignment]
         self.importance_weights = importance_weights  # type: ignore[assignment]
         self.aggregator, self.decode_with_mask = aggregator, decode_with_mask
-        self.mask_hidden = mask_hidden
+        self.mask_hidden, self.mask_weight = mask_hidden, mask_weight
         self.unseen_weight, self.unseen_start = unseen_weight, unseen_start
 
     def _check_settings(self) -> None:
@@ -126,7 +129,7 @@ class VSAEImputer(AutoencoderImputer):
             raise SettingError(
                 f"Got aggregator={self.aggregator!r}. Expected one of {AGGREGATORS}."
             )
-        self._check_numbers(unseen_weight=np.inf, unseen_start=1.0)
+        self._check_numbers(unseen_weight=np.inf, unseen_start=1.0, mask_weight=np.inf)
         if self.unseen_weight > 0 and self.bound == "importance":
             raise SettingError(
                 f"Got unseen_weight={self.unseen_weight} with bound='importance'. Expected 0: the "
@@ -177,9 +180,11 @@ class VSAEImputer(AutoencoderImputer):
         return self.importance_weights
 
     def _objective(self) -> Objective:
+        weights = self._weights(self.mask_weight)
         if self._is_importance():
-            return Importance()
-        return Selective(self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
+            return Importance(weights)
+        settings = (self.kl_weight, self.kl_warm_up, self.unseen_weight, self.unseen_start)
+        return Selective(*settings, weights=weights)
 
     def _fit_table(self, X: Any) -> None:
         super()._fit_table(X)

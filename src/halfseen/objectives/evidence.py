@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from halfseen.core.batch import Batch
+from halfseen.core.masked import masked_sum
 from halfseen.core.noise import Noise
 from halfseen.objectives.importance import bound_losses
 from halfseen.terms.latent import LatentModel, Weighted
@@ -24,6 +25,7 @@ __all__ = [
     "Objective",
     "Selective",
     "Subsets",
+    "TermWeights",
 ]
 
 MakeNoise = Callable[[Batch], Noise]
@@ -53,14 +55,52 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
+class TermWeights:
+    r"""What terms count in a loss: :math:`\sum_j w_j s_j \log p(x_j | z) + v \log p(m | z)`.
+
+    A model's own weights are left alone: with others than 1 the loss is of no likelihood.
+
+    Parameters
+    ----------
+    cells : Tensor of shape (p,)
+        The weight w of each column.
+    mask : float, default=1
+        That of the mask, v.
+    """
+
+    cells: Tensor
+    mask: float = 1.0
+
+    def __call__(self, weighted: Weighted, batch: Batch, scored: Tensor) -> Weighted:
+        """The same samples with weighed terms; ``scored`` is the mask of the cells that count."""
+        terms = dict(weighted.terms)
+        terms["observation"] = self.cells_of(weighted, batch.x, scored)
+        if "mask" in terms:
+            terms["mask"] = self.mask * terms["mask"]
+        return replace(weighted, terms=terms)
+
+    def cells_of(self, weighted: Weighted, x: Tensor, s: Tensor) -> Tensor:
+        """The weighed log-density of the cells of a mask, shape (M, K, B)."""
+        return masked_sum(self.cells * weighted.completion.decoded.cell_log_prob(x), s)
+
+
+@dataclass(frozen=True)
 class Importance:
-    """The importance-weighted bound L_K."""
+    """The importance-weighted bound L_K.
+
+    Parameters
+    ----------
+    weights : TermWeights or None, default=None
+        What terms count; None counts them all the same.
+    """
+
+    weights: TermWeights | None = None
 
     def __call__(
         self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
     ) -> Losses:
         """See :class:`Objective`."""
-        return bound_losses(model(batch, noise(batch)))
+        return bound_losses(_weighed(self.weights, model, batch, model(batch, noise(batch))))
 
 
 @dataclass(frozen=True)
@@ -76,16 +116,20 @@ class Evidence:
         The weight w of the divergence: 1 is the bound, another one that of a beta-VAE.
     warm_up : float, default=0
         Share of the steps over which it rises from 0.
+    weights : TermWeights or None, default=None
+        What the other terms count; None counts them all the same.
     """
 
     weight: float = 1.0
     warm_up: float = 0.0
+    weights: TermWeights | None = field(default=None, kw_only=True)
 
     def __call__(
         self, model: LatentModel, batch: Batch, noise: MakeNoise, progress: float
     ) -> Losses:
         """See :class:`Objective`."""
-        return self.losses(model(batch, noise(batch)), progress)
+        weighted = model(batch, noise(batch))
+        return self.losses(_weighed(self.weights, model, batch, weighted), progress)
 
     def losses(self, weighted: Weighted, progress: float) -> Losses:
         """Named losses of some samples."""
@@ -149,14 +193,19 @@ class Selective(Evidence):
     ) -> Losses:
         """See :class:`Objective`."""
         weighted = model(batch, noise(batch))
-        losses = self.losses(weighted, progress)
+        losses = self.losses(_weighed(self.weights, model, batch, weighted), progress)
         if self.unseen_weight > 0 and progress >= self.start:
             with torch.no_grad():
                 # The model of now, other latents: one completion per row and member.
                 cells = model(batch, noise(batch)).completion.cells[:, :1]
-            term = weighted.completion.decoded.log_prob(cells, 1 - batch.s)
-            losses["unseen"] = -self.unseen_weight * _mean(term)
+            losses["unseen"] = -self.unseen_weight * _mean(self._of(weighted, cells, 1 - batch.s))
         return losses
+
+    def _of(self, weighted: Weighted, x: Tensor, s: Tensor) -> Tensor:
+        """The log-density of some cells as it counts."""
+        if self.weights is None:
+            return weighted.completion.decoded.log_prob(x, s)
+        return self.weights.cells_of(weighted, x, s)
 
 
 @dataclass(frozen=True)
@@ -194,7 +243,7 @@ class Subsets(Evidence):
             shown=_rows(batch.shown.unsqueeze(-3) * cells),
         )
         law = self._law(*model.proposal.experts(batch), seen, kept)
-        weighted = model(some, noise(some), law)
+        weighted = _weighed(self.weights, model, some, model(some, noise(some), law))
         # A mean over all rows of all parts, times how many there are: a sum over parts.
         return {name: len(kept) * loss for name, loss in self.losses(weighted, progress).items()}
 
@@ -223,6 +272,12 @@ class Subsets(Evidence):
             u = noise.uniform(self.n_subsets, n)[0, 0].transpose(0, 1)
             parts.append((u < 0.5).to(seen.dtype))
         return torch.cat(parts)
+
+
+def _weighed(
+    weights: TermWeights | None, model: LatentModel, batch: Batch, weighted: Weighted
+) -> Weighted:
+    return weighted if weights is None else weights(weighted, batch, model.scored(batch))
 
 
 def _rows(mask: Tensor) -> Tensor:
