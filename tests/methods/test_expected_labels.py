@@ -39,6 +39,12 @@ def imputer(X):
     return small_estimator(MFAImputer, random_state=0).fit(X)
 
 
+@pytest.fixture(scope="module")
+def says(X):
+    """A network that says laws, two members of two components, with hidden units to leave out."""
+    return small_estimator(DMFADensity, dropout=0.5, random_state=0).fit(X)
+
+
 def small(**settings):
     return small_estimator(ExpectedClassifier, random_state=0, **settings)
 
@@ -64,6 +70,19 @@ def test_fitted_frozen_and_saved_generators(X, y, imputer, tmp_path):
     assert same_bits(answers[0], answers[1])
     assert same_bits(answers[0], answers[2])
     assert same_bits(imputer.transform(X), before)
+
+
+def test_labels_do_not_teach_a_network_that_says_laws(X, y, says):
+    before = says.transform(X)
+    model = small(generator=says).fit(X, y)
+    assert same_bits(model.impute(X), before)
+    law = model._law_of(model._encoded_rows(X))
+    np.testing.assert_allclose(
+        says.units_.finish(says.units_.natural(law.average, list(range(X.shape[1]))).numpy()),
+        says.conditional(X).mean,
+        rtol=1e-4,
+        atol=1e-4,
+    )
 
 
 def test_methods_with_a_law_are_found_by_name(X, y):
@@ -256,12 +275,6 @@ def test_the_law_of_a_layer_is_that_of_conditional(X, imputer, trainable):
     error = drawn.std(0) / np.sqrt(len(drawn))
     # A unit that hardly ever fires may not fire in any draw.
     assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
-
-
-@pytest.fixture(scope="module")
-def says(X):
-    """A network that says laws, two members of two components, with hidden units to leave out."""
-    return small_estimator(DMFADensity, dropout=0.5, random_state=0).fit(X)
 
 
 def test_a_layer_before_which_a_network_says_the_law(X, says):

@@ -50,7 +50,8 @@ class ExpectedClassifier(IncompleteClassifier, _Expected):
     ----------
     generator : str, path, imputer or None
         What says the conditional law of missing cells: the name of a method with a law in closed
-        form, such as "mfa" (taken for None), "gmm" or "gaussian"; an imputer, fitted first on all
+        form, "mfa" (taken for None), "gmm", "gaussian", or "dmfa", whose network the labels do
+        not teach; an imputer, fitted first on all
         rows with or without labels, or used as it is when it is fitted already (inside a grid
         search wrap a fitted one in scikit-learn's ``FrozenEstimator``); or a saved one.
     n_units : int
