@@ -112,6 +112,39 @@ def test_labels_say_so_too(predictor, table):
         ask(np.nan_to_num(far))
 
 
+@pytest.mark.parametrize("method", ["latent", "completed"])
+def test_the_rows_that_labels_count_are_those_of_their_diagnostics(
+    imputer, predictor, table, method
+):
+    """Of as many samples as are behind the predictions, whatever the imputer takes itself."""
+    model = predictor
+    if method == "completed":
+        model = small_estimator(halfseen.CompletedRegressor, generator=imputer, random_state=0)
+        model.fit(table, some_labels(table, classes=False))
+    mixed = np.concatenate([table[:30], 100 * table[:30]])
+    with pytest.warns(AnswerQualityWarning):
+        found = model.diagnostics(mixed)
+    n_few = int(((found["n_missing"] > 0) & (found["ess"] < 5)).sum())
+    assert 0 < n_few < len(mixed)
+    with pytest.warns(AnswerQualityWarning, match=f"The answers of {n_few} of"):
+        model.predict(mixed)
+
+
+def test_diagnostics_are_of_the_samples_behind_predictions(imputer, table):
+    """One chunk of them: of more, the noise of later ones is not the same."""
+    model = halfseen.SupMIWAERegressor(generator=imputer, strategy="frozen", **TINY)
+    model.set_params(n_importance_predict=90)
+    model.fit(table, some_labels(table, classes=False))
+    rows = model._encoded_rows(table)
+    effective = model._label_answers().averages(rows)[1].numpy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AnswerQualityWarning)
+        found = model.diagnostics(table)
+    holed = (found["n_missing"] > 0).to_numpy()
+    np.testing.assert_allclose(found["ess"][holed], effective[holed], rtol=1e-5)
+    assert model.generator_.n_importance_predict != 90, "It was changed."
+
+
 def test_completed_rows_of_other_estimators_say_so_too(imputer, table):
     model = small_estimator(halfseen.CompletedRegressor, generator=imputer, random_state=0)
     model.fit(table, some_labels(table, classes=False))
@@ -123,6 +156,8 @@ def test_equal_weights_are_quiet(table):
     imputer = halfseen.VAEImputer(**TINY, n_importance_predict=3).fit(table)
     imputer.transform(100 * table[:40])
     imputer.sample(100 * table[:40], 2)
+    model = halfseen.SupMIWAERegressor(generator=imputer, **TINY, n_importance_predict=3)
+    model.fit(table, some_labels(table, classes=False)).predict(100 * table[:40])
     weighing = halfseen.VAEImputer(**TINY, n_importance_predict=3, importance_weights=True)
     with pytest.warns(AnswerQualityWarning):
         weighing.fit(table).transform(100 * table[:40])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from halfseen.core.batch import Rows
 from halfseen.core.noise import new_generator
 from halfseen.errors import SettingError
 from halfseen.estimators.base import store
-from halfseen.estimators.generated import GeneratorEstimator
+from halfseen.estimators.diagnosed import DiagnosedEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
 from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
@@ -42,7 +43,7 @@ __all__ = ["LatentClassifier", "LatentLabelEstimator", "LatentRegressor"]
 STRATEGIES = ("joint", "frozen", "single")
 
 
-class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
+class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
     """Base of the classifiers and regressors that look at completions of a latent model.
 
     A generator, which is an imputer over a latent model, is fitted or given; a head is put on
@@ -53,8 +54,6 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
     sampler: str
     n_importance: int
     n_importance_predict: int
-
-    generator_: LatentImputer
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -199,6 +198,12 @@ class LatentLabelEstimator(HeadEstimator, GeneratorEstimator):
         """Warn if too few samples are behind labels; rows without a hole need none."""
         if self.generator_._weighs():
             warn_of_few(effective, torch.isfinite(effective), self.n_importance_predict)
+
+    def _weigher(self) -> LatentImputer:
+        source = copy.copy(self.generator_)
+        if not self._is_direct:
+            source.set_params(n_importance_predict=self.n_importance_predict)
+        return source
 
     def impute(self, X: Any, y: Any = None) -> Any:
         """Complete a table, with what the labels tell where they are given.

@@ -26,7 +26,7 @@ from halfseen.core.masked import merge
 from halfseen.errors import SettingError
 from halfseen.estimators.base import positive_draws, store
 from halfseen.estimators.card import MethodCard
-from halfseen.estimators.generated import GeneratorEstimator
+from halfseen.estimators.diagnosed import DiagnosedEstimator
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
 from halfseen.estimators.latent import LatentImputer
 from halfseen.methods import find_generator
@@ -36,7 +36,7 @@ __all__ = ["CompletedClassifier", "CompletedRegressor"]
 CHECK_PARAMS = {"n_draws": 2}
 
 
-class _Completed(GeneratorEstimator):
+class _Completed(DiagnosedEstimator):
     """What the classifier and the regressor share."""
 
     default_generator: ClassVar[str] = "miwae"
