@@ -243,7 +243,7 @@ LISTS = [
     Case("other", "a set", lambda: {1.0, 2.0}, ("set", "DataFrame"), described=False),
     Case("other", "a dictionary of lists", lambda: {"a": [1.5, None, 2.5, 0.5] * 3,
          "b": [1, 0, None, 1] * 3},
-         but={"describe": ("mapping", "one table"), "evaluate": ("mapping", "one table")}),
+         but={"describe": ("mapping", "one table")}),
     Case("other", "sparse matrix", lambda: sparse.csr_matrix(np.eye(12)),
          ("Sparse data", "toarray()"), described=False),
     Case("other", "sparse array", lambda: sparse.coo_array(np.eye(12)),
