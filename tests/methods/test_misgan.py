@@ -25,6 +25,7 @@ from halfseen.estimators.masked_imputer import MaskedImputer
 from halfseen.estimators.masked_monitors import MaskedMonitor
 from halfseen.estimators.players import LearnedMasks
 from halfseen.methods.ambient_gan import AmbientGAN
+from halfseen.methods.gain import GAINImputer
 from halfseen.methods.misgan import MisGAN
 from halfseen.nn.critics import MLPCritic
 from halfseen.nn.outputs import MaskOutput
@@ -156,6 +157,24 @@ def test_what_else_is_asked_of_a_model_is_checked(fitted):
     for max_steps in (-1, 0, 2.5):
         with pytest.raises(SettingError, match=f"max_steps={max_steps}"):
             fitted.adapt(np.eye(4, dtype=bool), max_steps=max_steps)
+
+
+@pytest.mark.parametrize(("n", "watched"), [(194, False), (195, True)])
+@pytest.mark.parametrize("method", [*METHODS, GAINImputer])
+def test_small_tables_hold_no_row_out(method, n, watched):
+    settings = {**SMALL, "max_steps": 1}
+    known = inspect.signature(method).parameters
+    model = method(**{name: value for name, value in settings.items() if name in known})
+    assert ("monitor" in model.fit(some_table(n)).history_[-1]) == watched
+    assert re.search(r"under 195\s+rows", method.__doc__)
+
+
+def test_channels_that_do_not_fit_are_told_by_the_names_of_settings():
+    settings = {**SMALL, "hidden": (4,), "critic_hidden": (4,), "network": "conv"}
+    with pytest.raises(SettingError, match="three positive widths, such as hidden=") as caught:
+        MisGAN(**settings).fit(pictures(size=28))
+    assert "critic_hidden" in str(caught.value)
+    assert "'pictures'" not in str(caught.value)
 
 
 def test_stakes_are_the_settings():

@@ -48,9 +48,9 @@ SHARED = """imputer : {"joint", "standalone", "none"}
     n_latent : int
         Numbers of standard normal noise behind a row, and behind a mask.
     hidden, critic_hidden : sequence of int or None
-        Hidden widths of generators and of critics, or channels of convolutions, the widest last;
-        None takes (256, 512) and (512, 256, 128) for images, (128, 128) for tables, and the
-        published channels.
+        Hidden widths of generators and of critics, or channels of convolutions, the widest last,
+        three for 28 x 28 pixels and one per halving of other sizes; None takes (256, 512) and
+        (512, 256, 128) for images, (128, 128) for tables, and the published channels.
     imputer_hidden : sequence of int or None
         Hidden widths of the imputer, or channels of the U-Net's first level and its depth; None
         takes (500, 500) for images, (128, 128) for tables, and (64, 5).
@@ -89,7 +89,8 @@ SHARED = """imputer : {"joint", "standalone", "none"}
         compares, such as :func:`halfseen.metrics.lenet_features`; None takes the cells. A file
         does not keep it: ``load(path, monitor_features=None)``.
     validation_fraction : float
-        Share of the rows that is held out for that.
+        Share of the rows that is held out for that. Fewer than 20 are not worth it: with the
+        default, tables under 195 rows hold out none, are not watched and keep the last state.
     max_steps, imputer_steps : int or None
         Rounds, each of ``n_critic`` steps of critics and one of the others; None chooses from the
         number of rows, and for a standalone imputer as many again.

@@ -46,7 +46,8 @@ class MisGAN(MaskedImputer):
         What the mask's raw outputs are divided by.
     mask_given_data : bool
         Whether the masks' generator sees the generated row: for cells that are not missing
-        completely at random. The paper leaves this to future work.
+        completely at random. The paper leaves this to future work. With ``network="mlp"`` only:
+        convolutions of noise have no place for a row.
     beta_mode : {"paper", "released"}
         The term of ``beta`` as in Eq. 10, or as in the released code, where it has no gradient.
     {shared}

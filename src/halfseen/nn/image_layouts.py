@@ -78,8 +78,9 @@ def _digits_widths(size: Size, channels: Sequence[int] | None) -> list[int]:
     widths = [WIDTH * 2**i for i in range(3)] if channels is None else list(channels)
     if tuple(size) != DIGITS or len(widths) != 3 or min(widths) < 1:
         raise SettingError(
-            f"Got {size[0]} x {size[1]} pixels and channels={channels!r} for the layout 'digits'. "
-            "Expected 28 x 28 pixels and three positive widths; use 'pictures' for other sizes."
+            f"Got {size[0]} x {size[1]} pixels and channels={channels!r} for convolutions of "
+            "digits. Expected 28 x 28 pixels and three positive widths, such as hidden=(64, 128, "
+            "256) and as many in critic_hidden, or None."
         )
     return widths
 
@@ -94,8 +95,8 @@ def _picture_widths(size: Size, channels: Sequence[int] | None) -> list[int]:
     # Of a single pixel, instance normalisation has no variance.
     if not widths or min(widths) < 1 or not fits or math.prod(grid) < 2:
         raise SettingError(
-            f"Got {size[0]} x {size[1]} pixels and channels={channels!r} for the layout "
-            "'pictures'. Expected positive widths, and sides that can be halved once for each of "
+            f"Got {size[0]} x {size[1]} pixels and channels={channels!r} for convolutions. "
+            "Expected positive widths, and sides that can be halved once for each of "
             "them with two pixels left, such as 32 x 32 or 64 x 64: pad or resize the pictures, "
             "or use a fully connected network."
         )
