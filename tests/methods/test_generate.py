@@ -277,6 +277,36 @@ def test_files_of_earlier_versions_tie_columns_that_were_seen_as_often():
         imputer._set_state(facts | {"companions": [0, 4, 2, 3]}, tensors)
 
 
+def test_masks_of_wide_modalities_have_the_tables_rates():
+    """Two of 70 columns, that hide by what they share and by each other."""
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(400, 1))
+    X = factor + 0.5 * rng.normal(size=(400, 140))
+    first = rng.random(400) < 0.5
+    second = rng.random(400) < np.where(first, 0.2, 0.8)
+    s = np.repeat(np.stack([first, second], 1), 70, 1)
+    blocks = {"a": [f"x{j}" for j in range(70)], "b": [f"x{j}" for j in range(70, 140)]}
+    settings = {"hidden": (8,), "max_steps": 60, "n_members": 1, "random_state": 0}
+    apart = []
+    for match in (False, True):
+        imputer = VSAEImputer(blocks=blocks, match_rates=match, **settings)
+        made = imputer.fit(np.where(s, X, np.nan)).generate_masks(8000)[:, [0, 70]]
+        correlation = np.corrcoef(made.T)[0, 1] - np.corrcoef(first, second)[0, 1]
+        apart.append((np.abs(made.mean(0) - s[:, [0, 70]].mean(0)).max(), abs(correlation)))
+    (rate, correlation), (matched, still) = apart
+    assert matched < 0.02 < rate
+    assert still < correlation + 0.02
+
+
+def test_a_decoder_that_learned_from_the_mask_keeps_it():
+    X = some_table()
+    one, other = (
+        VSAEImputer(decode_with_mask=True, match_rates=match, **SMALL).fit(X).generate(5)
+        for match in (False, True)
+    )
+    assert same_bits(one, other)
+
+
 def test_copied_holes_need_holes():
     with pytest.raises(SettingError, match="nothing to copy"):
         VAEACImputer(hide_pattern="copy", max_steps=2).fit(np.arange(20.0).reshape(10, 2))

@@ -13,7 +13,7 @@ from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise
 from halfseen.core.spec import DataSpec
 from halfseen.nn.inputs import MaskChannels
-from halfseen.nn.stacked import StackedLinear, StackedMLP
+from halfseen.nn.stacked import StackedLinear, StackedMLP, StackedNetwork
 from halfseen.nn.unimodal import BlockMask, UnimodalEncoders
 from halfseen.terms.code import AGGREGATORS, Code, DecodedMask, Memory, Shown
 from halfseen.terms.completion import Completion
@@ -295,3 +295,22 @@ def test_parameters_of_shared_parts_are_held_once():
     first, second = copied["code"].conditions
     assert first.term[0] is copied["term"]
     assert second.prior[0] is copied["prior"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_biases_alone_move_until_means_are_the_rates(whole):
+    width = G if whole else SPEC.n_columns
+    body = StackedMLP(M, 4, (5,), generator(3))
+    network = StackedNetwork(body, width, generator(4))
+    with torch.no_grad():
+        network.out.weight.mul_(8)
+    term = MaskTerm(network, BlockMask(SPEC) if whole else None)
+    before = {name: value.clone() for name, value in term.state_dict().items()}
+    rates = torch.linspace(0.001, 0.9, width)
+    z = normal(M, 1, 500, 4, seed=4)
+    term.match(rates, z)
+    found = term.probabilities(z)[:, 0].mean(1)
+    torch.testing.assert_close(found, rates.expand(M, width), atol=1e-5, rtol=0)
+    after = term.state_dict()
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert moved == {"network.out.bias"}

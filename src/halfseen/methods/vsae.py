@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import torch
 
+from halfseen.core.noise import Noise, new_generator
 from halfseen.core.spec import DataSpec
 from halfseen.core.stored import member, numbers
 from halfseen.errors import FileFormatError, SettingError
@@ -28,6 +29,8 @@ __all__ = ["VSAEImputer"]
 
 # Columns of the widest modality up to which importance weights do not fall on one sample.
 WEIGHABLE = 64
+# Latents over which rates are taken: 2048 at least, more of them for few modalities.
+FEWEST, MOST_FLOATS = 2048, 2**18
 
 
 class VSAEImputer(AutoencoderImputer):
@@ -53,6 +56,10 @@ class VSAEImputer(AutoencoderImputer):
         Hidden widths of the mask decoder; None takes (64, 64).
     mask_weight : float
         What the log-density of the mask counts in training.
+    match_rates : bool
+        Whether the biases of the mask decoder are shifted after training until masks from the
+        prior have the table's rates, which latents of wide modalities miss; not with
+        ``decode_with_mask``, whose data decoder has learned from the mask as it was.
     unseen_weight : float
         The weight lambda of unseen modalities, which the model completes itself in a first
         pass without gradient; 1 in the paper. Learning from its own guesses makes answers
@@ -108,6 +115,7 @@ class VSAEImputer(AutoencoderImputer):
         decode_with_mask: bool = False,
         mask_hidden: Sequence[int] | None = None,
         mask_weight: float = 1.0,
+        match_rates: bool = True,
         unseen_weight: float = 0.0,
         unseen_start: float = 0.02,
         bound: Literal["evidence", "importance"] | None = None,
@@ -121,6 +129,7 @@ class VSAEImputer(AutoencoderImputer):
         self.importance_weights = importance_weights  # type: ignore[assignment]
         self.aggregator, self.decode_with_mask = aggregator, decode_with_mask
         self.mask_hidden, self.mask_weight = mask_hidden, mask_weight
+        self.match_rates = match_rates
         self.unseen_weight, self.unseen_start = unseen_weight, unseen_start
 
     def _check_settings(self) -> None:
@@ -149,6 +158,20 @@ class VSAEImputer(AutoencoderImputer):
         self.whole_ = _whole(~np.isnan(values), spec)
         self.weighable_ = _weighable(spec)
         super()._fit_values(values, spec)
+
+    def _train(self, x: np.ndarray) -> None:
+        super()._train(x)
+        term = self.model_.terms["mask"]
+        assert isinstance(term, MaskTerm)
+        if not self.match_rates or self.decode_with_mask:
+            return
+        seen = torch.from_numpy(~np.isnan(x)).to(self.device, torch.float32)
+        seen = seen if term.blocks is None else term.blocks(seen)
+        # Half a row of either kind: no rate is 0 or 1.
+        rates = (seen.sum(0) + 0.5) / (len(seen) + 1)
+        n = max(FEWEST, MOST_FLOATS // (self.n_members_ * len(rates)))
+        noise = Noise(new_generator(self.seed_, 7, self.device), (self.n_members_, 1, n))
+        term.match(rates, noise.normal(self.model_.n_latent))
 
     def _recipe(self) -> Recipe:
         return Recipe(proposal=selective_proposal, terms=self._terms, code=self._code)
@@ -244,7 +267,7 @@ class VSAEImputer(AutoencoderImputer):
             Settings that differ.
         """
         hidden = (16, 16, 16) if data == "images" else (64, 64, 64)
-        own = {"mask_hidden": hidden, "unseen_weight": 1.0, "kl_weight": 1.0}
+        own = {"mask_hidden": hidden, "unseen_weight": 1.0, "match_rates": False}
         return super().published(data, **{**own, **changes})
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from halfseen.core.batch import Batch
 from halfseen.core.noise import Noise
+from halfseen.nn.stacked import StackedNetwork
 from halfseen.nn.unimodal import BlockMask
 from halfseen.terms.completion import Completion, Term
 
 __all__ = ["MaskTerm"]
+
+# Ends of the shift of a logit, and halvings of what is between them.
+FARTHEST, HALVINGS = 40.0, 40
 
 
 class MaskTerm(Term):
@@ -19,13 +23,13 @@ class MaskTerm(Term):
 
     Parameters
     ----------
-    network : Module
+    network : StackedNetwork
         From z (M, K, B, d) to logits (M, K, B, G), or (M, K, B, p) without ``blocks``.
     blocks : BlockMask or None
         Given where modalities are seen or absent as a whole.
     """
 
-    def __init__(self, network: nn.Module, blocks: BlockMask | None) -> None:
+    def __init__(self, network: StackedNetwork, blocks: BlockMask | None) -> None:
         super().__init__()
         self.network, self.blocks = network, blocks
 
@@ -47,3 +51,23 @@ class MaskTerm(Term):
         probability = self.probabilities(z)
         seen = (noise.uniform(probability.shape[-1]) < probability).to(z.dtype)
         return seen if self.blocks is None else self.blocks.cells(seen)
+
+    @torch.no_grad()
+    def match(self, rates: Tensor, z: Tensor) -> None:
+        """Shift the last biases until the probabilities have given means.
+
+        Parameters
+        ----------
+        rates : Tensor of shape (G,) or (p,)
+            The means, above 0 and below 1.
+        z : Tensor of shape (M, 1, B, d)
+            Latents, over which the means are taken.
+        """
+        logits = self.network(z)[:, 0]
+        low = torch.full_like(logits[:, :1], -FARTHEST)
+        high = -low
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            above = torch.sigmoid(logits + middle).mean(1, keepdim=True) > rates
+            low, high = torch.where(above, low, middle), torch.where(above, middle, high)
+        self.network.out.bias += (low + high) / 2
