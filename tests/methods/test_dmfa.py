@@ -198,6 +198,11 @@ def test_the_floor_is_told_in_squared_data_units():
     assert law.covariance_diagonal[law.missing].min() == pytest.approx(floor)
 
 
+def test_published_settings_are_of_digits_or_faces():
+    with pytest.raises(SettingError, match="Expected 'digits' or 'faces'"):
+        DMFADensity.published("birds")
+
+
 def test_published_settings(tmp_path):
     digits = DMFAImputer.published()
     assert (digits.rank, digits.lr, digits.batch_size, digits.last_channels) == (4, 4e-5, 24, 32)

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
-from halfseen.experiments.design import Experiment, Row, Run
+from halfseen.experiments.design import Experiment, Row, Run, best_device
 from halfseen.experiments.dmfa_task import (
     FULL,
     METRICS,
     SHORT,
+    SHORT_FACES,
     PatchTask,
     Says,
     make_patches,
@@ -55,10 +55,6 @@ def _published(table: dict[str, tuple[float, float]]) -> dict[str, dict[str, flo
     }
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _says(make: Make, *, holed: bool = False) -> Run:
     """A row that fits a model of its own."""
 
@@ -75,7 +71,7 @@ def _mixture(**changes: Any) -> Make:
         budget: dict[str, Any] = {}
         if task.short:
             budget = SHORT_BUDGETS["faces" if colour else "mixture"]
-        words = {**budget, "device": _device(), "random_state": seed, **changes}
+        words = {**budget, "device": best_device(), "random_state": seed, **changes}
         return MFADensity.published("faces" if colour else "digits", **words)
 
     return make
@@ -105,7 +101,7 @@ def _baseline(*, released: bool) -> Run:
 def _network(task: PatchTask, seed: int, **changes: Any) -> DMFADensity:
     """Ours: patches and cells of any size are hidden in training."""
     budget = SHORT_BUDGETS["network"] if task.short else {"max_steps": FULL_STEPS}
-    return DMFADensity(**{**budget, "device": _device(), "random_state": seed, **changes})
+    return DMFADensity(**{**budget, "device": best_device(), "random_state": seed, **changes})
 
 
 def _one_size(task: PatchTask, seed: int) -> DMFADensity:
@@ -117,7 +113,7 @@ def _paper(**changes: Any) -> Make:
     """The paper's networks and settings; smaller and shorter where the budget is short."""
 
     def make(task: PatchTask, seed: int) -> DMFADensity:
-        words: dict[str, Any] = {"device": _device(), "random_state": seed}
+        words: dict[str, Any] = {"device": best_device(), "random_state": seed}
         if task.short:
             words |= SHORT_BUDGETS["paper"]
         faces = task.train.shape[1] == 3
@@ -135,18 +131,23 @@ def _full_conv(task: PatchTask, seed: int) -> DMFADensity:
     return _paper(**changes)(task, seed)
 
 
-def _rows() -> tuple[Row, ...]:
+def _rows(faces: bool) -> tuple[Row, ...]:
+    def mixture(key: str, label: str, run: Run, **words: Any) -> Row:
+        """A mixture; over faces it is smaller and shorter where the budget is short."""
+        size = ("{n_components} components, {max_iter} steps").format(**SHORT_BUDGETS["faces"])
+        return Row(key, label, run, quick=(f"{label}, {size}", run) if faces else None, **words)
+
     independent = _mixture(n_components=1, rank=0, noise="diagonal", start="clusters")
     return (
         Row("mean", "mean and variance of each pixel", _says(independent), random=False),
         Row("gaussian", "one Gaussian of rank 50", _says(
             _mixture(n_components=1, rank=50, noise="diagonal", start="clusters"))),
-        Row("mfa-released", "MFA as released", _baseline(released=True),
+        mixture("mfa-released", "MFA as released", _baseline(released=True),
             published=_published(MFA)),
-        Row("mfa", "MFA, the same with the exact law", _baseline(released=False)),
-        Row("mfa-diagonal", "MFA, noise of each pixel", _says(_mixture(noise="diagonal"))),
-        Row("mfa-incomplete", "MFA, noise of each pixel, half of the pixels missing in training",
-            _says(_mixture(noise="diagonal", prior_rows=0.3), holed=True)),
+        mixture("mfa", "MFA, the same with the exact law", _baseline(released=False)),
+        mixture("mfa-diagonal", "MFA, noise of each pixel", _says(_mixture(noise="diagonal"))),
+        mixture("mfa-incomplete", "MFA, noise of each pixel, half of the pixels missing in "
+            "training", _says(_mixture(noise="diagonal", prior_rows=0.3), holed=True)),
         Row("dmfa-dense", "DMFA as published", _says(_dense),
             quick=("DMFA as published, 4 last channels, 1 500 steps of 64, rate 4e-4",
                    _says(_dense)),
@@ -164,14 +165,15 @@ def _rows() -> tuple[Row, ...]:
 
 
 def _experiment(name: str, what: str, table: str) -> Experiment:
+    faces = table == "celeba_32"
     return Experiment(
         name=name,
         title=f"Law of a missing patch of {what}, pixels in [0, 1]",
         tables=(table,),
-        rows=_rows(),
+        rows=_rows(faces),
         metrics=METRICS,
         settings=(("patches", FULL),),
-        quick_settings=(("patches", SHORT),),
+        quick_settings=(("patches", SHORT_FACES if faces else SHORT),),
         make=make_patches,
         score=patch_scores,
         n_seeds=3,

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from halfseen.datasets import binarize, load_images
-from halfseen.experiments.design import Experiment, Row
+from halfseen.experiments.design import Experiment, Row, best_device
 from halfseen.experiments.supervised import (
     CLASS_METRICS,
     Budget,
@@ -131,10 +130,6 @@ def _holed(x: np.ndarray, gone: np.ndarray) -> np.ndarray:
     return np.where(gone, np.float32(np.nan), x)
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _generator(task: Split, seed: int) -> MIWAEImputer:
     budget: Any = task.budget
     return MIWAEImputer(
@@ -148,7 +143,7 @@ def _generator(task: Split, seed: int) -> MIWAEImputer:
         max_steps=budget.generator_steps,
         batch_size=BATCH,
         random_state=seed,
-        device=_device(),
+        device=best_device(),
     )
 
 
@@ -163,7 +158,7 @@ def _head(task: Split, seed: int) -> dict[str, Any]:
         "lr": budget.lr,
         "validation_fraction": budget.validation_fraction,
         "random_state": seed,
-        "device": _device(),
+        "device": best_device(),
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
+from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.conditional_network import ConditionalNetworkImputer
@@ -211,7 +212,14 @@ class DMFAImputer(ConditionalNetworkImputer):
             takes ``mse_weight=1, mse_share=0.2, noise_floor=1e-3`` besides.
         **changes
             Settings in place of those.
+
+        Raises
+        ------
+        SettingError
+            When ``data`` is another word.
         """
+        if data not in ("digits", "faces"):
+            raise SettingError(f"Got data={data!r}. Expected 'digits' or 'faces'.")
         faces = data == "faces"
         settings: dict[str, Any] = {
             "n_components": 1,
