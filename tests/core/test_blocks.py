@@ -1,5 +1,6 @@
 """Modalities of a specification: who belongs to whom, and what is left when columns go."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,12 @@ def test_no_blocks_change_nothing():
     [
         ({"a": ["x0", "x9"]}, "x9"),
         ({"a": "x0"}, "a list of names"),
-        ({"a": ["x0"], "b": ["x0"]}, "one block at most"),
+        ({"a": ["x0", 9]}, r"'x9'.*or places"),
+        ({"a": [True, 1]}, "True"),
+        ({"a": [-1]}, "x-1"),
+        ({"a": [["x0"]]}, "or places"),
+        ({"a": 1}, "Got columns 1 in block 'a'"),
+        ({"a": ["x0"], "b": ["x0"]}, r"Got columns \['x0'\].*\['a', 'b'\].*one block at most"),
         ({"a": ["x0", "x0"]}, "one block at most"),
         ({"a": []}, "without columns"),
         ([["x0", "x1"]], "a mapping"),
@@ -93,6 +99,15 @@ def test_no_blocks_change_nothing():
 def test_wrong_groups_are_refused(blocks, message):
     with pytest.raises(SettingError, match=message):
         DataSpec(columns(3)).with_blocks(blocks)
+
+
+def test_columns_of_arrays_may_be_said_by_their_places():
+    blocks = {"a": np.array([2, 0]), "b": ["x3", 1]}
+    spec = DataSpec(columns(5)).with_blocks(blocks)
+    assert [(block.name, block.columns) for block in spec.blocks] == [("a", (2, 0)), ("b", (3, 1))]
+    named = DataSpec((Column("1", "continuous"), Column("0", "continuous")))
+    with pytest.raises(SettingError, match=r"Got columns \[0\] in block 'a'.*list of names that"):
+        named.with_blocks({"a": [0]})
 
 
 def test_a_block_may_have_the_name_of_a_column_in_a_block():

@@ -216,6 +216,16 @@ def test_blocks_of_any_name_come_back_from_files(blocks, tmp_path):
     pd.testing.assert_frame_equal(again.transform(table), imputer.transform(table))
 
 
+def test_blocks_of_arrays_are_places_and_come_back_from_files(tmp_path):
+    imputer = VSAEImputer(**SMALL, blocks={"pair": np.array([0, 2])}).fit(some_table())
+    named = VSAEImputer(**SMALL, blocks={"pair": ["x0", "x2"]}).fit(some_table())
+    assert same_bits(imputer.transform(some_table()), named.transform(some_table()))
+    imputer.save(tmp_path / "model")
+    again = halfseen.load(tmp_path / "model")
+    assert again.blocks == {"pair": [0, 2]}
+    assert same_bits(again.transform(some_table()), named.transform(some_table()))
+
+
 @pytest.mark.parametrize("method", FAMILY)
 def test_linear_models_are_among_them(method):
     filled = method(**SMALL | {"hidden": ()}).fit_transform(some_table())

@@ -326,6 +326,25 @@ def test_other_modalities_than_those_of_fit_are_refused(data):
         codec.restore(data, np.zeros((2, 2)))
 
 
+def test_pandas_modalities_have_one_index():
+    lab = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=["p", "q", "r"])
+    vital = pd.Series([1.0, 2.0, 3.0], index=["p", "r", "q"], name="v")
+    data = {"lab": lab, "vital": vital, "note": ["x", "y", "z"]}
+    with pytest.raises(ColumnError, match=r"'lab' and 'vital'.*row 1 is 'q'.*'r'.*reset_index"):
+        BlockCodec().fit(data)
+    good = data | {"vital": vital.set_axis(lab.index)}
+    codec = BlockCodec().fit(good)
+    with pytest.raises(ColumnError, match="different indices"):
+        codec.encode(data)
+    unlabelled = data | {"vital": vital.set_axis(pd.Index(["p", pd.NA, "r"], dtype=object))}
+    with pytest.raises(ColumnError, match=r"'q'.*<NA>"):
+        BlockCodec().fit(unlabelled)
+    # The same labels of another type, a missing one among them.
+    labels = [0, 1, np.nan]
+    same = {"lab": lab.set_axis(labels), "vital": vital.set_axis(pd.Index(labels, dtype=object))}
+    assert BlockCodec().fit(same | {"note": data["note"]}).spec.n_columns > 2
+
+
 def test_a_lazy_modality_is_refused_with_the_call_that_loads_it():
     lazy = pl.DataFrame({"x": [0.0, 1.0]}).lazy()
     with pytest.raises(SettingError, match="collect") as caught:

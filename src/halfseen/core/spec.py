@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import product
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from halfseen.core.stored import member, number, whole
@@ -128,7 +129,7 @@ class DataSpec:
     blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_apart(self.blocks, len(self.columns))
+        _check_apart(self.blocks, self.names)
         if self.shape is not None and math.prod(self.shape) != len(self.columns):
             raise SettingError(
                 f"Got shape={self.shape} for {len(self.columns)} columns. Expected channels, "
@@ -213,13 +214,14 @@ class DataSpec:
         """Places of the pixels of each image: they share units, floors and ranges."""
         return [list(block.columns) for block in self.modalities if block.shape is not None]
 
-    def with_blocks(self, blocks: Mapping[str, Sequence[str]] | None) -> DataSpec:
+    def with_blocks(self, blocks: Mapping[str, Sequence[str | int]] | None) -> DataSpec:
         """The same columns in named groups.
 
         Parameters
         ----------
-        blocks : mapping of str to sequence of str, or None
-            From the name of a modality to the names of its columns; None changes nothing.
+        blocks : mapping of str to sequence of str or int, or None
+            From the name of a modality to the names of its columns, or to their places where
+            columns are those of an array, ``x0``, ``x1`` and so on; None changes nothing.
 
         Raises
         ------
@@ -252,15 +254,20 @@ class DataSpec:
             )
         return spec
 
-    def _places(self, block: str, names: Sequence[str]) -> tuple[int, ...]:
-        known = self.names
-        wrong = [name for name in names if known.count(name) != 1]
-        if wrong or isinstance(names, str):
+    def _places(self, block: str, said: Sequence[str | int]) -> tuple[int, ...]:
+        known, count = self.names, Counter(self.names)
+        array = known == [f"x{j}" for j in range(len(known))]
+        listed = isinstance(said, Iterable) and not isinstance(said, (str, bytes))
+        some = list(said) if listed else []
+        names: list[Any] = [f"x{one}" if array and _is_place(one) else one for one in some]
+        wrong = [name for name in names if not isinstance(name, str) or count[name] != 1]
+        if wrong or not listed:
             raise SettingError(
-                f"Got columns {wrong or names!r} in block {block!r}. Expected a list of names "
-                f"that one column each has, of {known[:20]}."
+                f"Got columns {wrong or said!r} in block {block!r}. Expected a list of names"
+                f"{', or places,' if array else ''} that one column each has, of {known[:20]}."
             )
-        return tuple(known.index(name) for name in names)
+        at = {name: j for j, name in enumerate(known)}
+        return tuple(at[name] for name in names)
 
     def subset(self, places: Sequence[int]) -> DataSpec:
         """The specification of some of the columns; an image is one only while it is whole."""
@@ -295,6 +302,10 @@ def _stored_column(state: Any) -> Column:
     )
 
 
+def _is_place(said: Any) -> bool:
+    return isinstance(said, Integral) and not isinstance(said, bool)
+
+
 def _part(block: Block, at: Mapping[int, int]) -> Block | None:
     """What is left of a block when only the columns in ``at`` are kept, at their new places."""
     kept = tuple(at[j] for j in block.columns if j in at)
@@ -304,11 +315,17 @@ def _part(block: Block, at: Mapping[int, int]) -> Block | None:
     return Block(block.name, kept, block.shape if whole else None, block.tokens and whole)
 
 
-def _check_apart(blocks: Sequence[Block], n_columns: int) -> None:
+def _check_apart(blocks: Sequence[Block], names: Sequence[str]) -> None:
     places = [j for block in blocks for j in block.columns]
-    twice = sorted(j for j, count in Counter(places).items() if count > 1)
-    if twice or any(not 0 <= j < n_columns for j in places):
+    if any(not 0 <= j < len(names) for j in places):
         raise SettingError(
-            f"Got blocks {[block.name for block in blocks]} with columns {twice or places}. "
-            f"Expected places below {n_columns}, each in one block at most."
+            f"Got blocks {[block.name for block in blocks]} with columns {places}. "
+            f"Expected places below {len(names)}."
+        )
+    twice = [names[j] for j, count in sorted(Counter(places).items()) if count > 1]
+    if twice:
+        sharing = [block.name for block in blocks if {names[j] for j in block.columns} & {*twice}]
+        raise SettingError(
+            f"Got columns {twice[:20]} more than once in blocks {sharing[:20]}. Expected each "
+            "column in one block at most, and once in it."
         )

@@ -43,7 +43,7 @@ class AutoencoderImputer(LatentImputer):
         self,
         *,
         n_latent: int | None = None,
-        blocks: Mapping[str, Sequence[str]] | None = None,
+        blocks: Mapping[str, Sequence[str | int]] | None = None,
         hidden: Sequence[int] | None = None,
         decoder_hidden: Sequence[int] | None = None,
         encoder_input: Literal["mask", "zero", "constant", "set"] = "mask",

@@ -16,9 +16,10 @@ TINY = {"hidden": (16,), "max_steps": 30, "n_members": 2, "n_importance_predict"
 #: Descriptions for the docstrings of the family.
 SHARED = """n_latent : int or None
         Latent numbers per modality; None chooses by their number and width.
-    blocks : mapping of str to list of str, or None
-        Names of modalities and of their columns; columns outside are modalities of their own,
-        and so are all columns with None. Data given as a dictionary has its modalities already.
+    blocks : mapping of str to list of str or int, or None
+        Names of modalities and of their columns, which may be places in an array; columns
+        outside are modalities of their own, and so are all columns with None. Data given as a
+        dictionary has its modalities already.
     hidden, decoder_hidden : sequence of int or None
         Widths of the hidden layers of encoders and decoder; None takes (128, 128, 128), and for
         the decoder those of the encoders.

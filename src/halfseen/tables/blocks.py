@@ -92,10 +92,12 @@ class BlockCodec:
         SettingError
             When kinds are for no modality, or a modality cannot take them.
         ColumnError
-            When there is no modality, numbers of rows differ, or a modality is never seen.
+            When there is no modality, numbers of rows or indices differ, or a modality is never
+            seen.
         """
         _check_names(data)
         count_rows(data)
+        _check_labels(data)
         unknown = [name for name in kinds or {} if name not in data]
         if unknown:
             raise SettingError(
@@ -273,7 +275,9 @@ class BlockCodec:
                 f"Got modalities {list(data)}: {unknown} are not known from fit, and {lacking} "
                 f"are lacking. Expected {list(self.parts)}, with None for one that is absent."
             )
-        return count_rows(data)
+        n = count_rows(data)
+        _check_labels(data)
+        return n
 
 
 def _opened(form: Form, block: Any, kinds: Any) -> tuple[Any, Any]:
@@ -310,6 +314,25 @@ def count_rows(data: Mapping[str, Any]) -> int:
             "one that is not None at least."
         )
     return next(iter(counts.values()))
+
+
+def _check_labels(data: Mapping[str, Any]) -> None:
+    """Refuse pandas modalities of different indices: nobody knows which rows belong together."""
+    labels = {name: block.index for name, block in data.items() if hasattr(block, "iloc")}
+    first = next(iter(labels), "")
+    for name, other in labels.items():
+        if labels[first].equals(other):
+            continue
+        for row, (a, b) in enumerate(zip(labels[first], other, strict=True)):
+            # Sets tell labels apart by hash: comparing with pandas.NA has no outcome.
+            if len({a, b}) == 1 or str(a) == str(b):
+                continue
+            raise ColumnError(
+                f"Got modalities {first!r} and {name!r} with different indices: row {row} is "
+                f"{a!r} in the former and {b!r} in the latter. Expected one index, in the same "
+                "order: reindex one of them, or call reset_index(drop=True) on both if their rows "
+                "belong together as they stand."
+            )
 
 
 @contextmanager
