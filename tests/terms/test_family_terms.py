@@ -308,9 +308,13 @@ def test_biases_alone_move_until_means_are_the_rates(whole):
     before = {name: value.clone() for name, value in term.state_dict().items()}
     rates = torch.linspace(0.001, 0.9, width)
     z = normal(M, 1, 500, 4, seed=4)
+    rates[-1] = 1.0
+    always = term.probabilities(z)[..., -1]
     term.match(rates, z)
-    found = term.probabilities(z)[:, 0].mean(1)
-    torch.testing.assert_close(found, rates.expand(M, width), atol=1e-5, rtol=0)
+    found = term.probabilities(z)
+    means = found[:, 0, :, :-1].mean(1)
+    torch.testing.assert_close(means, rates[:-1].expand(M, width - 1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found[..., -1], always, atol=0, rtol=0)
     after = term.state_dict()
     moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
     assert moved == {"network.out.bias"}

@@ -167,8 +167,7 @@ class VSAEImputer(AutoencoderImputer):
             return
         seen = torch.from_numpy(~np.isnan(x)).to(self.device, torch.float32)
         seen = seen if term.blocks is None else term.blocks(seen)
-        # Half a row of either kind: no rate is 0 or 1.
-        rates = (seen.sum(0) + 0.5) / (len(seen) + 1)
+        rates = seen.mean(0)
         n = max(FEWEST, MOST_FLOATS // (self.n_members_ * len(rates)))
         noise = Noise(new_generator(self.seed_, 7, self.device), (self.n_members_, 1, n))
         term.match(rates, noise.normal(self.model_.n_latent))

@@ -59,7 +59,7 @@ class MaskTerm(Term):
         Parameters
         ----------
         rates : Tensor of shape (G,) or (p,)
-            The means, above 0 and below 1.
+            The means; biases of those that are 0 or 1 stay.
         z : Tensor of shape (M, 1, B, d)
             Latents, over which the means are taken.
         """
@@ -70,4 +70,6 @@ class MaskTerm(Term):
             middle = (low + high) / 2
             above = torch.sigmoid(logits + middle).mean(1, keepdim=True) > rates
             low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-        self.network.out.bias += (low + high) / 2
+        # What is always seen, or never, has no finite bias: it stays as it was learned.
+        shift = torch.where((rates > 0) & (rates < 1), (low + high) / 2, 0.0)
+        self.network.out.bias.add_(shift)
