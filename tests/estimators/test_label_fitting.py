@@ -11,12 +11,8 @@ from halfseen import FilledClassifier, FilledRegressor, MIWAEImputer, SupMIWAECl
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.spec import DataSpec
 from halfseen.estimators import label_fitting
-from halfseen.estimators.label_fitting import (
-    DirectObjective,
-    LabelFit,
-    LatentObjective,
-    Outlook,
-)
+from halfseen.estimators.label_fitting import LabelFit
+from halfseen.estimators.label_objectives import DirectObjective, LatentObjective, Outlook
 from halfseen.nn.heads import make_head
 from halfseen.nn.inputs import LearnedConstant
 from halfseen.terms.direct import DirectModel

@@ -15,7 +15,7 @@ from halfseen.core.noise import Noise
 from halfseen.core.spec import Column, DataSpec
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.label_answers import LabelAnswers
-from halfseen.estimators.label_fitting import look
+from halfseen.estimators.label_objectives import look
 from halfseen.mechanisms import SelfMasking
 from halfseen.objectives.importance import importance_bound, named_losses
 from halfseen.terms.completion import SAMPLERS, Term

@@ -23,7 +23,7 @@ from halfseen.estimators.base import store
 from halfseen.estimators.conditional_imputer import ConditionalImputer
 from halfseen.estimators.generated import GeneratorEstimator
 from halfseen.estimators.headed import HeadEstimator
-from halfseen.estimators.label_fitting import DirectObjective
+from halfseen.estimators.label_objectives import DirectObjective
 from halfseen.estimators.label_scores import check_lengths
 from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.expected import ExpectedBins, ExpectedUnits

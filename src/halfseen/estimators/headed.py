@@ -17,7 +17,8 @@ from halfseen.core.noise import new_generator
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import entries, numbers, whole
 from halfseen.errors import SettingError
-from halfseen.estimators.label_fitting import LabelFit, Objective
+from halfseen.estimators.label_fitting import LabelFit
+from halfseen.estimators.label_objectives import Objective
 from halfseen.estimators.labelled import LabelEstimator, as_numpy
 from halfseen.estimators.targets import Target
 from halfseen.nn.heads import PiecewiseLinear, make_head

@@ -3,221 +3,31 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from halfseen.core.batch import Batch, Rows
+from halfseen.core.batch import Rows
 from halfseen.core.masked import log_mean_exp
 from halfseen.core.memory import floats_at_once
-from halfseen.core.noise import Noise, new_generator
+from halfseen.core.noise import new_generator
+from halfseen.estimators.label_objectives import Objective, Outlook, with_coins
 from halfseen.nn.inputs import LearnedConstant
-from halfseen.objectives.importance import named_losses
-from halfseen.terms.direct import DirectModel
-from halfseen.terms.label import LabelLaw, LabelTerm
-from halfseen.terms.latent import LatentModel
-from halfseen.training.binarize import binarized
 from halfseen.training.deck import Deck
-from halfseen.training.hiding import HideCells
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
 from halfseen.training.parts import in_parts
 from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
-__all__ = ["DirectObjective", "LabelFit", "LatentObjective", "Objective", "Outlook", "look"]
-
-Cells = TypeVar("Cells", Rows, Batch)
+__all__ = ["LabelFit"]
 
 # Rows that the monitor looks at, and floats of its widest layer.
 MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
-# Samples of one look, and most of those behind the choice of a temperature: an average over few
-# samples is sharper than one over many, and wants another temperature.
-LOOK_SAMPLES, CALIBRATION_SAMPLES = 50, 200
 # Fewest labelled rows of which some are held out.
 ENOUGH = 60
 TEMPERATURES = [0.25 * 1.06**i for i in range(44)]
 # Spread of a normal prior on the log of the temperature: a few rows say little about it.
 LOG_TEMPERATURE_SPREAD = 0.3
-
-
-class Outlook(NamedTuple):
-    """What a model says of some rows before it is told their labels.
-
-    Parameters
-    ----------
-    log_weights : Tensor of shape (M, K, B)
-        Not normalised.
-    raw : Tensor of shape (M, K, B, n_raw)
-        Outputs of the head.
-    """
-
-    log_weights: Tensor
-    raw: Tensor
-
-    def log_label(self, law: LabelLaw, y: Tensor) -> Tensor:
-        """Log p(y | x_obs) = log sum_k w_k p(y | x_obs, x_mis,k) / sum_k w_k, shape (M, B)."""
-        joint = torch.logsumexp(self.log_weights + law.log_prob(self.raw, y), 1)
-        return joint - torch.logsumexp(self.log_weights, 1)
-
-    @classmethod
-    def join(cls, looks: Sequence[Outlook], axis: int) -> Outlook:
-        """Looks beside each other: samples along axis 1, rows along axis 2."""
-        return cls(*(torch.cat(column, axis) for column in zip(*looks, strict=True)))
-
-
-@torch.no_grad()
-def look(model: LatentModel, batch: Batch, noise: Noise, *, weigh: bool = True) -> Outlook:
-    """Weights without the label, all the same unless ``weigh``; and the head's outputs."""
-    term = model.terms["label"]
-    assert isinstance(term, LabelTerm)
-    blind = replace(batch, y=None, labelled=None)
-    weighted = model(blind, noise)
-    raw = term.raw(weighted.completion.features, blind)
-    log_w = weighted.log_w
-    return Outlook(log_w if weigh else torch.zeros_like(log_w), raw)
-
-
-def with_coins(cells: Cells, generator: torch.Generator) -> Cells:
-    """Rows or a batch whose seen grey pixels are ones and zeros."""
-    x = torch.where(cells.s > 0, binarized(cells.x, generator), cells.x)
-    return replace(cells, x=x)
-
-
-class Objective(ABC):
-    """What is minimised, and the score of held-out rows.
-
-    Where it takes ones and zeros for grey pixels (``binarize``), those of held-out rows are drawn
-    once, as those of the rows are which are to be predicted.
-    """
-
-    module: nn.Module
-    law: LabelLaw
-    binarize: bool = False
-
-    @abstractmethod
-    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Named losses of a batch."""
-
-    @abstractmethod
-    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
-        """What is said of rows whose labels are held out."""
-
-    @property
-    def n_looks(self) -> int:
-        """How many looks together are as good as an answer, for the choice of a temperature."""
-        return 1
-
-    def floats_per_row(self) -> int:
-        """Size of the widest layer for one row of the monitor."""
-        return 1024
-
-
-@dataclass
-class LatentObjective(Objective):
-    """The joint importance-weighted bound of rows and labels (supMIWAE, Eq. 9).
-
-    Parameters
-    ----------
-    module : LatentModel
-        With a term "label".
-    n_members, n_importance, n_importance_predict : int
-        M, K in training and K of answers.
-    everyone : Tensor of shape (n, p)
-        Masks of all rows, for ``hide``.
-    hide : HideCells
-        Cells that the encoder is not shown in training.
-    log_prior : callable
-        Of parameters that are trained.
-    n_rows : int
-        Rows over which a prior counts.
-    binarize : bool
-        Whether grey pixels become ones and zeros anew in every batch.
-    weigh : bool
-        Whether samples of answers count by their weights.
-    """
-
-    module: LatentModel
-    n_members: int
-    n_importance: int
-    n_importance_predict: int
-    everyone: Tensor
-    hide: HideCells
-    log_prior: Callable[[LatentModel], Tensor]
-    n_rows: int
-    binarize: bool = False
-    weigh: bool = True
-
-    @property
-    def law(self) -> LabelLaw:  # type: ignore[override]
-        """The law of the label."""
-        term = self.module.terms["label"]
-        assert isinstance(term, LabelTerm)
-        return term.law
-
-    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """See :class:`Objective`."""
-        shown = self.hide(batch.s, self.everyone, generator)
-        noise = Noise(generator, (self.n_members, self.n_importance, len(batch)))
-        batch = with_coins(batch, generator) if self.binarize else batch
-        weighted = self.module(replace(batch, shown=shown), noise)
-        return named_losses(weighted, self.log_prior(self.module), self.n_rows)
-
-    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
-        """See :class:`Objective`."""
-        noise = Noise(generator, (self.n_members, self._n_samples, 1))
-        return look(self.module, batch, noise, weigh=self.weigh)
-
-    @property
-    def _n_samples(self) -> int:
-        """Of one look."""
-        return max(LOOK_SAMPLES, self.n_importance)
-
-    @property
-    def n_looks(self) -> int:
-        """See :class:`Objective`."""
-        samples = min(self.n_importance_predict, CALIBRATION_SAMPLES)
-        return max(1, round(samples / self._n_samples))
-
-    def floats_per_row(self) -> int:
-        """See :class:`Objective`."""
-        spec = self.module.observation.expand.spec
-        return self.n_members * self._n_samples * max(2 * spec.n_features, 128)
-
-
-@dataclass
-class DirectObjective(Objective):
-    """Minus log p(y | x_obs, s) of a network behind an input layer.
-
-    Parameters
-    ----------
-    module : DirectModel
-        The network.
-    binarize : bool
-        Whether grey pixels that are seen become ones and zeros anew in every batch; completions
-        beside them stay what they are.
-    """
-
-    module: DirectModel
-    binarize: bool = False
-
-    @property
-    def law(self) -> LabelLaw:  # type: ignore[override]
-        """The law of the label."""
-        return self.module.law
-
-    def losses(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """See :class:`Objective`."""
-        batch = with_coins(batch, generator) if self.binarize else batch
-        return {"label": -self.module.log_label(batch).mean(-1).sum()}
-
-    @torch.no_grad()
-    def look(self, batch: Batch, generator: torch.Generator) -> Outlook:
-        """See :class:`Objective`."""
-        raw = self.module(batch)
-        return Outlook(raw.new_zeros(raw.shape[:-1]), raw)
 
 
 @dataclass

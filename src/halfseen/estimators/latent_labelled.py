@@ -20,7 +20,7 @@ from halfseen.estimators.base import store
 from halfseen.estimators.diagnosed import DiagnosedEstimator
 from halfseen.estimators.headed import HeadEstimator
 from halfseen.estimators.label_answers import LabelAnswers
-from halfseen.estimators.label_fitting import DirectObjective, LatentObjective, Objective
+from halfseen.estimators.label_objectives import DirectObjective, LatentObjective, Objective
 from halfseen.estimators.label_scores import check_lengths
 from halfseen.estimators.labelled import (
     IncompleteClassifier,

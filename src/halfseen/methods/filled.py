@@ -23,7 +23,7 @@ from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.fixed_fill import FIXED, fixed_fill
 from halfseen.estimators.headed import HeadEstimator
-from halfseen.estimators.label_fitting import DirectObjective
+from halfseen.estimators.label_objectives import DirectObjective
 from halfseen.estimators.labelled import IncompleteClassifier, IncompleteRegressor
 from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.inputs import (
