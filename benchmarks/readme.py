@@ -174,7 +174,20 @@ def speed() -> str:
             what = f"its answers to 1000 rows with {n_importance} samples"
             ours = f"{answer['seconds_1000_rows']} s, RMSE {answer['rmse']:.3f}"
             rows.append(f"| {what} | - | {ours} | - |")
-    return "\n".join([*rows, *predicting(), *adversarial(), *low_rank()])
+    return "\n".join([*rows, *predicting(), *unimodal(), *adversarial(), *low_rank()])
+
+
+def unimodal() -> list[str]:
+    """Steps of VSAE with batched encoders against a loop over them, the last run of each."""
+    lines = (HERE / "results/unimodal.jsonl").read_text().splitlines()
+    last = {record["what"]: record for record in map(json.loads, lines)}
+    rows = []
+    for what, record in last.items():
+        text = f"VSAE, {record['columns']} columns, batch {record['batch']}: {what}"
+        loop, ours = (f"{record[name] / 1000:.1f} ms" for name in ("loop", "batched"))
+        rows.append(f"| {text}, against a loop over encoders | {loop} | {ours} "
+                    f"| {record['ratio']:.2f} |")  # fmt: skip
+    return rows
 
 
 def predicting() -> list[str]:
