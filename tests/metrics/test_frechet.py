@@ -1,6 +1,7 @@
 """Frechet distance against closed forms and scipy's root of a matrix; moments against numpy."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.linalg import sqrtm
@@ -134,3 +135,26 @@ def test_moments_of_other_features():
         seen.update(np.zeros(3))
     with pytest.raises(SettingError, match="batch_size=0"):
         metrics.moments(np.zeros((2, 3)), nn.Identity(), batch_size=0)
+
+
+def test_moments_of_columns_in_another_order_are_refused():
+    """Each with its own spread, so that a mix-up is far off."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(50, 2)) * [1.0, 50.0], columns=["x", "y"])
+    real = metrics.moments(table)
+    assert metrics.fid(real, metrics.moments(table)) == 0.0
+    assert metrics.fid(real, metrics.moments(table[["y", "x"]].to_numpy())) > 1000
+    for other in (table[["y", "x"]], table.rename(columns={"y": "z"})):
+        with pytest.raises(SettingError, match="columns in the same order"):
+            metrics.fid(real, metrics.moments(other))
+        with pytest.raises(SettingError, match="columns in the same order"):
+            metrics.moments(table).merge(metrics.moments(other))
+    assert metrics.fid(real, table[["y", "x"]]) == metrics.fid(table[["y", "x"]], real) == 0.0
+
+
+def test_merged_moments_keep_the_names_of_columns():
+    table = pd.DataFrame(np.eye(3, 2), columns=["x", "y"])
+    merged = metrics.Moments().merge(metrics.moments(table)).merge(metrics.moments(table))
+    assert (merged.n, merged.names) == (6, ["x", "y"])
+    with pytest.raises(SettingError, match="columns in the same order"):
+        metrics.fid(merged, metrics.moments(table[["y", "x"]]))

@@ -95,14 +95,19 @@ class Moments:
         Raises
         ------
         SettingError
-            When the numbers of features differ.
+            When the numbers of features differ, or the names of columns or their order.
 
         Examples
         --------
         >>> Moments().update([[0.0]]).merge(Moments().update([[4.0]])).covariance
         array([[8.]])
         """
-        return self._add(other.n, other._mean, other._scatter) if other.n else self
+        if not other.n:
+            return self
+        _check_alike(self, other)
+        if not self.n:
+            self.names = other.names
+        return self._add(other.n, other._mean, other._scatter)
 
     @property
     def mean(self) -> np.ndarray:
@@ -162,7 +167,8 @@ def fid(x: Any, y: Any, features: Features | None = None, *, batch_size: int = 5
     ------
     SettingError
         When a sample has fewer than two rows, numbers of features or names of columns differ, or
-        a value is NaN or beyond 1e100.
+        a value is NaN or beyond 1e100; when both are Moments and their columns stood in other
+        orders.
 
     Notes
     -----
@@ -217,9 +223,22 @@ def moments(x: Any, features: Features | None = None, *, batch_size: int = 500) 
 
 def _in_one_order(x: Any, y: Any) -> tuple[Any, Any]:
     """Two samples, columns of the tables among them in one order."""
+    if isinstance(x, Moments) and isinstance(y, Moments):
+        _check_alike(x, y)
+        return x, y
     if isinstance(y, Moments):
-        return (x if isinstance(x, Moments) else in_order(x, y.names)), y
+        return in_order(x, y.names), y
     return x, in_order(y, x.names if isinstance(x, Moments) else column_names(x))
+
+
+def _check_alike(x: Moments, y: Moments) -> None:
+    """Refuse statistics of other columns: those of a network's features have no order of ours."""
+    if x.names is not None and y.names is not None and x.names != y.names:
+        raise SettingError(
+            f"Got moments of the columns {x.names[:10]} and {y.names[:10]}. Expected the same "
+            "columns in the same order: choose them before moments(table), as in "
+            "moments(table[names])."
+        )
 
 
 def _moments(x: Any, features: Features | None, batch_size: int, name: str) -> Moments:
