@@ -11,7 +11,7 @@ from rich.console import Console
 
 from halfseen import experiments
 from halfseen.datasets.uci import UCI
-from halfseen.experiments import fills
+from halfseen.experiments import fills, runner
 from halfseen.experiments.design import Cell, Experiment, Metric, Row, Task
 from halfseen.experiments.notmiwae_uci import DROPPED, NOTMIWAE_UCI, make_task
 from halfseen.experiments.report import report, summary
@@ -170,6 +170,19 @@ def test_a_task_is_made_once_for_all_rows(tmp_path):
     other = replace(TINY, make=make, shares=True)
     run_cells(other, other.cells(seeds=1), tmp_path / "r.jsonl")
     assert [words[0] for words in made] == ["a", "b"]
+
+
+def test_rows_that_share_nothing_run_in_processes_of_their_own():
+    cells = TINY.cells(seeds=1, tables=["a"])
+    keys = [cell.row for cell in cells]
+    rows = tuple(replace(row, alone=row.key == keys[1]) for row in TINY.rows)
+
+    def parts(experiment):
+        return [[cell.row for cell in part] for part in runner._apart(experiment, cells)]
+
+    assert parts(TINY) == [[key] for key in keys]
+    assert parts(replace(TINY, shares=True)) == [keys]
+    assert parts(replace(TINY, shares=True, rows=rows)) == [[keys[0], *keys[2:]], [keys[1]]]
 
 
 def test_summary_has_means_and_standard_errors(tmp_path):

@@ -99,6 +99,8 @@ class Row:
         The tables that it is for; all if empty.
     in_quick : bool
         Whether a quick run has it unasked.
+    alone : bool
+        Whether it takes nothing that other rows of a task that they share have made.
     """
 
     key: str
@@ -109,6 +111,7 @@ class Row:
     random: bool = True
     tables: tuple[str, ...] = ()
     in_quick: bool = True
+    alone: bool = False
 
 
 @dataclass(frozen=True)

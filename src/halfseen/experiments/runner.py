@@ -72,8 +72,9 @@ def _run_all(
         return [record for part in parts for record in _run_part(experiment, part, path, data)]
     from joblib import Parallel, delayed
 
-    if not experiment.shares:
-        parts = [[cell] for cell in cells]
+    parts = [some for part in parts for some in _apart(experiment, part)]
+    # The long ones first, so that no process is left with one of them at the end.
+    parts.sort(key=len, reverse=True)
     jobs = (delayed(_run_alone)(experiment, part, path, data) for part in parts)
     done = Parallel(n_jobs=n_jobs, batch_size=1)(jobs)
     return [record for part in done for record in part]
@@ -84,6 +85,13 @@ def _of_one_task(cells: Sequence[Cell]) -> list[list[Cell]]:
     for cell in cells:
         parts.setdefault(cell.task(), []).append(cell)
     return list(parts.values())
+
+
+def _apart(experiment: Experiment, part: list[Cell]) -> list[list[Cell]]:
+    """Cells of one task that need not run in one process."""
+    alone = [c for c in part if not experiment.shares or experiment.row(c.row).alone]
+    together = [cell for cell in part if cell not in alone]
+    return [part for part in (together, *([cell] for cell in alone)) if part]
 
 
 def _run_alone(

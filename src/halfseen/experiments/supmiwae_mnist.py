@@ -184,10 +184,15 @@ def _latent(strategy: str, sampler: str = "score") -> Any:
 
 
 ROWS = (
-    Row("zero", "zero", probabilities(_filled("zero"))),
-    Row("mean", "mean", probabilities(_filled("mean"))),
-    Row("constant", "learned constants", probabilities(_filled("constant"))),
-    Row("channels", "channels: pixels, constants, mask", probabilities(_filled("channels"))),
+    Row("zero", "zero", probabilities(_filled("zero")), alone=True),
+    Row("mean", "mean", probabilities(_filled("mean")), alone=True),
+    Row("constant", "learned constants", probabilities(_filled("constant")), alone=True),
+    Row(
+        "channels",
+        "channels: pixels, constants, mask",
+        probabilities(_filled("channels")),
+        alone=True,
+    ),
     Row("m3", "M3: one single completion", probabilities(_latent("single"))),
     Row("m2", "M2: supMIWAE, generator frozen", probabilities(_latent("frozen"))),
     Row("m1", "M1: supMIWAE, joint", probabilities(_latent("joint"))),
@@ -209,7 +214,12 @@ ROWS = (
         probabilities(_latent("joint", "mean")),
         in_quick=False,
     ),
-    Row("oracle", "oracle: complete pictures", probabilities(_filled("zero"), complete=True)),
+    Row(
+        "oracle",
+        "oracle: complete pictures",
+        probabilities(_filled("zero"), complete=True),
+        alone=True,
+    ),
 )
 
 _BY_NAME = {metric.name: metric for metric in CLASS_METRICS}
