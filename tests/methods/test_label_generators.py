@@ -17,6 +17,7 @@ from halfseen import (
 from halfseen.core.noise import Noise
 from halfseen.errors import SettingError
 from halfseen.estimators.latent import LatentImputer
+from halfseen.terms.proposal import StandardPrior
 from halfseen.testing import small_estimator
 from halfseen.testing.tables import some_labels, some_table
 
@@ -78,6 +79,36 @@ def test_labels_count_samples_as_imputations_do(X, y, weighs):
     found, effective = model._label_answers().averages(rows)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert bool((effective > 49).all()) != weighs
+
+
+@pytest.mark.parametrize("family", ["VAEACImputer", "VAEImputer"])
+def test_labels_of_earlier_versions_are_averaged_as_then(X, y, family):
+    """By importance weights under N(0, I), whatever the generator: their temperature is of these.
+
+    What a file does not say is what was so before it could be said.
+    """
+    method = all_methods("imputation")[family]
+    generator = small_estimator(method, max_steps=20, random_state=0)
+    model = fitted(X, y, generator, n_importance_predict=50)
+    now = model.predict_proba(X)
+    facts, tensors = model._state()
+    model._set_state(facts, tensors)
+    np.testing.assert_array_equal(model.predict_proba(X), now)
+    del facts["as_generated"]
+    model._set_state(facts, tensors)
+    answers, term = model._label_answers().answers, model.model_.terms["label"]
+    assert isinstance(model.model_.prior, StandardPrior)
+    assert not model.model_.conditional
+    rows = model._encoded_rows(X)
+    batch = rows.take(slice(0, len(rows)))
+    with torch.no_grad():
+        (weighted,) = answers.stream(batch)
+        p = term.answer(weighted.completion)
+        w = torch.softmax(weighted.log_w, 1)
+    expected = (w[..., None] * p).sum(1).mean(0)
+    found = model.predict_proba(X)
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.abs(found - now).max() > 1e-3
 
 
 def test_a_label_is_heard_where_samples_count_the_same(X, y):

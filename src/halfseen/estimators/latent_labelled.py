@@ -54,12 +54,16 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
     sampler: str
     n_importance: int
     n_importance_predict: int
+    #: Whether prior and weights are the generator's. In earlier versions labels were averaged, and
+    #: temperatures chosen, by importance weights under N(0, I) over every generator.
+    as_generated_: bool
 
     # ---- fitting ------------------------------------------------------------------------
 
     def _learn(self, X: Any, y: np.ndarray) -> None:
         self._check_settings()
         self._fit_generator(X)
+        self.as_generated_ = True
         values = self.codec_.encode(X).values
         self._choose_indicators(values)
         rows = self._rows_to_learn(values).with_labels(y)
@@ -130,8 +134,8 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
                 terms,  # type: ignore[arg-type]
                 base.gradient,
                 self.sampler,  # type: ignore[arg-type]
-                base.prior,
-                conditional=base.conditional,
+                base.prior if self.as_generated_ else None,
+                conditional=base.conditional and self.as_generated_,
             )
         self.model_.to(self.device, torch.float32)
 
@@ -163,22 +167,22 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
             source._log_prior if joint else _no_prior,
             len(rows),
             source.binarize,
-            source._weighs(),
+            self._weighs(),
         )
+
+    def _weighs(self) -> bool:
+        """Whether samples behind a label count by their weights."""
+        return self.generator_._weighs() or not self.as_generated_
 
     # ---- answering ----------------------------------------------------------------------
 
     def _label_answers(self) -> LabelAnswers:
         assert isinstance(self.model_, LatentModel)
-        answers = self.generator_._answers()
+        answers = replace(self.generator_._answers(), model=self.model_, weigh=self._weighs())
         term = self.model_.terms["label"]
         assert isinstance(term, LabelTerm)
         width = max(answers.width, int(term.network.width))  # type: ignore[arg-type]
-        return LabelAnswers(
-            replace(
-                answers, model=self.model_, n_importance=self.n_importance_predict, width=width
-            )
-        )
+        return LabelAnswers(replace(answers, n_importance=self.n_importance_predict, width=width))
 
     def _averages(self, X: Any) -> np.ndarray:
         if self._is_direct:
@@ -196,7 +200,7 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
 
     def _warn_of_few(self, effective: Tensor) -> None:
         """Warn if too few samples are behind labels; rows without a hole need none."""
-        if self.generator_._weighs():
+        if self._weighs():
             warn_of_few(effective, torch.isfinite(effective), self.n_importance_predict)
 
     def _weigher(self) -> LatentImputer:
@@ -234,7 +238,7 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
         encoded, labels = source._encode(X), self.target_.encode(y)
         check_lengths(len(encoded.values), len(labels))
         rows = self._table_rows(encoded.values).with_labels(labels)
-        answers = self._label_answers().answers
+        answers = replace(self._label_answers().answers, weigh=source._weighs())
         means = answers.means(rows)
         holed = (rows.s == 0).any(-1)
         warn_of_few(means.effective, holed, self.n_importance_predict)
@@ -245,11 +249,13 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         facts, _ = super()._state()
+        facts["as_generated"] = self.as_generated_
         return facts, _own_tensors(self.model_)
 
     def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
         super()._set_state(facts, tensors)
         self.codec_ = self.generator_.codec_
+        self.as_generated_ = bool(facts.get("as_generated", False))
         self._make()
         restore_network(self.model_, tensors, _own_tensors(self.model_))
 
