@@ -270,6 +270,23 @@ def test_features_of_steps_are_columns():
             again(codec).encode({"voice": other, "x": np.arange(3.0)})
 
 
+def listed(steps):
+    return [*steps[:2], None]
+
+
+@pytest.mark.parametrize("learned", [np.asarray, listed])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, np.ndarray.tolist])
+def test_lists_of_transposed_steps_are_refused(learned, kind):
+    """They have as many numbers as those of fit, which would be other features."""
+    steps = np.arange(24.0).reshape(3, 4, 2)
+    codec = BlockCodec().fit({"voice": learned(steps), "x": np.arange(3.0)})
+    same, turned = ([kind(row) for row in rows] for rows in (steps, steps.transpose(0, 2, 1)))
+    found = codec.encode({"voice": [None, *same[1:]], "x": np.arange(3.0)}).values[1:, :8]
+    np.testing.assert_array_equal(found, steps[1:].reshape(2, 8))
+    with pytest.raises(ColumnError, match=r"\(2, 4\) \(steps, features\). Expected \(4, 2\)"):
+        again(codec).encode({"voice": [None, *turned[1:]], "x": np.arange(3.0)})
+
+
 @pytest.mark.parametrize("block", [np.ones((3, 4, 2)), [np.ones(8), None, np.ones(8)]])
 def test_files_whose_rows_have_another_shape_are_refused(block):
     state = BlockCodec().fit({"voice": block}).to_json()

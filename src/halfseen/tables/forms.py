@@ -276,12 +276,17 @@ def form_of(data: Any, known: Form | None = None) -> Form:
 
 def _steps(data: Any, known: Form | None) -> Steps:
     shape = tuple(data.shape[1:])
+    _check_steps(shape, known)
+    return Steps(str(data.dtype)[len("torch.") :] if isinstance(data, Tensor) else None, shape)
+
+
+def _check_steps(shape: tuple[int, ...], known: Form | None) -> None:
+    """Rows of two axes are those of fit: what is flat would take any of as many numbers."""
     if isinstance(known, (Steps, Rows)) and tuple(known.shape) != shape:
         raise ColumnError(
             f"Got rows of shape {shape} (steps, features). Expected {tuple(known.shape)}, as in "
             "fit."
         )
-    return Steps(str(data.dtype)[len("torch.") :] if isinstance(data, Tensor) else None, shape)
 
 
 def _form_of_list(data: Sequence[Any], known: Form | None) -> Form:
@@ -292,6 +297,8 @@ def _form_of_list(data: Sequence[Any], known: Form | None) -> Form:
     if isinstance(first, str) or not hasattr(first, "__len__"):
         return Vector(kind)
     array = _as_array(first)
+    if array.ndim == 2:
+        _check_steps(array.shape, known)
     row = "tensor" if isinstance(first, Tensor) else "array"
     row = type(first).__name__ if isinstance(first, (list, tuple)) else row
     return Rows(kind, row, str(array.dtype), array.shape)
