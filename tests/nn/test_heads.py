@@ -75,6 +75,18 @@ def test_lazy_layers_learn_their_widths_before_they_are_copied():
     assert head(torch.zeros(1, 2, 6, 4)).shape == (3, 2, 6, 2)
 
 
+def test_the_seed_of_lazy_layers_is_of_the_processor_alone(monkeypatch):
+    """Seeds of other devices would not come back."""
+    seeded = []
+    for device in (torch.cuda, torch.mps, torch.xpu):
+        monkeypatch.setattr(device, "manual_seed_all", seeded.append, raising=False)
+        monkeypatch.setattr(device, "manual_seed", seeded.append)
+    OwnHead(nn.LazyLinear(2), 1, 3, 2, seed=7)
+    assert not seeded
+    torch.manual_seed(7)
+    assert seeded
+
+
 def test_a_lazy_normalisation_is_to_be_run_first():
     """Torch cannot copy its running means before that."""
     network = nn.Sequential(nn.LazyBatchNorm1d(), nn.LazyLinear(2))

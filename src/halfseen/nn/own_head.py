@@ -68,9 +68,10 @@ class OwnHead(nn.Module):
         rows = torch.zeros(2, *self.row, dtype=torch.float32)
         name = type(network).__name__
         try:
-            # Lazy layers draw from torch's global state: lend it a seed and give it back.
+            # Lazy layers draw from the global state of the processor: lend it a seed, and give it
+            # back. That of other devices stays as it is.
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)
                 out = network(rows)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise SettingError(
