@@ -498,3 +498,65 @@ def test_settings_that_are_none():
             MisGAN(**SMALL | {name: value}).fit(X)
     with pytest.raises(SettingError, match="n_draws=0"):
         MisGAN(**SMALL).fit(X).sample(X, 0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"imputer_lr": -1},
+        {"average": 2},
+        {"betas": (5, 5)},
+        {"schedule": "nonsense"},
+        {"beta": -3},
+        {"imputer_hidden": (0,)},
+        {"batch_size": -4},
+        {"imputer_network": "q"},
+        {"imputer": "q"},
+    ],
+)
+@pytest.mark.parametrize("imputer", ["joint", "none"])
+def test_adapting_refuses_what_fit_refuses(settings, imputer, bare_models):
+    model = copy.deepcopy(bare_models[imputer]).set_params(**settings)
+    [name] = settings
+    with pytest.raises(SettingError, match=f"Got {name}="):
+        model.adapt(np.eye(4, dtype=bool), max_steps=2)
+
+
+@pytest.mark.parametrize("n_iter", [0, 2**53])
+def test_adapting_wants_rounds_that_end(n_iter, bare_models):
+    """A file says how many the fit had."""
+    model = copy.deepcopy(bare_models["none"])
+    model.n_iter_ = n_iter
+    with pytest.raises(SettingError, match=f"fit of {n_iter} rounds.*max_steps"):
+        model.adapt(np.eye(4, dtype=bool))
+    assert model.adapt(np.eye(4, dtype=bool), max_steps=2).n_iter_ == 2
+
+
+@pytest.fixture(scope="module")
+def bare_models():
+    X = some_table(60)
+    return {imputer: MisGAN(**SMALL, imputer=imputer).fit(X) for imputer in ("joint", "none")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 10**13}, "batch_size=10000000000000"),
+        ({"batch_size": 10**5 + 1}, "batch_size=100001"),
+        ({"batch_size": -4}, "batch_size=-4"),
+        ({"imputer_hidden": (10**6, 10**7)}, "weights"),
+        ({"imputer_hidden": (2**27,)}, "weights"),
+        ({"imputer_hidden": (1,) * 1001}, "1001 layers"),
+        ({"imputer_hidden": (2.5,)}, "imputer_hidden"),
+        ({"imputer_network": "unet", "imputer_hidden": (10**6, 2)}, "weights"),
+        ({"imputer_network": "unet", "imputer_hidden": (8, 2, 3)}, "imputer_hidden"),
+    ],
+)
+def test_a_file_without_an_imputer_bounds_the_one_it_may_get(
+    settings, message, bare_models, tmp_path
+):
+    bare_models["none"].save(tmp_path / "model")
+    with pytest.raises(SettingError, match=message):
+        load(tmp_path / "model", **settings)
+    most = {"batch_size": 10**5, "imputer_hidden": (10**4, 10**4)}
+    assert load(tmp_path / "model", **most).imputer == "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,8 +16,15 @@ from halfseen.nn.adversarial_conv import ConvCritic, ConvGenerator
 from halfseen.nn.critics import Critic, MLPCritic
 from halfseen.nn.stacked import StackedMLP, StackedNetwork
 from halfseen.nn.unet import UNet
+from halfseen.training.settings import check_training
 
-__all__ = ["GAN_NETWORKS", "IMPUTER_NETWORKS", "GANBuilders", "plain_network"]
+__all__ = [
+    "GAN_NETWORKS",
+    "IMPUTER_NETWORKS",
+    "GANBuilders",
+    "check_imputer_size",
+    "plain_network",
+]
 
 Shape = tuple[int, int, int] | None
 
@@ -24,6 +32,11 @@ Shape = tuple[int, int, int] | None
 WIDE = {"hidden": (256, 512), "critic_hidden": (512, 256, 128), "imputer_hidden": (500, 500)}
 UNET = (64, 5)
 NARROW = {name: (128, 128) for name in WIDE}
+# Weights and layers of an imputer that a file asks for, but has no numbers of.
+MOST_WEIGHTS, MOST_LAYERS = 2**28, 1000
+# Of a level of a U-Net at most, in squares of its channels: convolutions of 4 x 4 cells from 4 to 8
+# times as many, and back from 16 to 8 times; and its levels.
+LEVEL, LEVELS = 16 * (8 * 8 + 16 * 8), 18
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,12 @@ def _unet_imputer(settings: Any, spec: DataSpec, generator: torch.Generator) -> 
     size = _size(spec.shape)
     n_channels = spec.n_features // (size[0] * size[1])
     n_in = n_channels * (2 if settings.imputer_sees_mask else 1)
+    channels, depth = _unet_widths(settings)
+    return UNet(settings.n_members, n_in, n_channels, size, generator, channels, depth)
+
+
+def _unet_widths(settings: Any) -> tuple[int, int]:
+    """Channels of the first level, and levels."""
     given = settings.imputer_hidden or UNET
     if len(given) != len(UNET):
         raise SettingError(
@@ -118,7 +137,7 @@ def _unet_imputer(settings: Any, spec: DataSpec, generator: torch.Generator) -> 
             f"first level and the number of levels, such as {UNET}."
         )
     channels, depth = given
-    return UNet(settings.n_members, n_in, n_channels, size, generator, channels, depth)
+    return channels, depth
 
 
 GAN_NETWORKS = {
@@ -126,3 +145,35 @@ GAN_NETWORKS = {
     "conv": GANBuilders(_conv_generator, _conv_critic),
 }
 IMPUTER_NETWORKS = {"mlp": _mlp_imputer, "unet": _unet_imputer}
+
+
+def check_imputer_size(settings: Any, spec: DataSpec) -> None:
+    """Refuse a file's imputer that is yet to be made, where making it would take all memory.
+
+    Parameters
+    ----------
+    settings : estimator
+        Made from the settings of a file.
+    spec : DataSpec
+        Its columns.
+
+    Raises
+    ------
+    SettingError
+        When its hidden widths are none, or ask for more than 2**28 weights or 1000 layers.
+    """
+    check_training({"imputer_hidden": settings.imputer_hidden})
+    if settings.imputer_network == "unet":
+        channels, depth = _unet_widths(settings)
+        n_layers, n_weights = min(depth, LEVELS), LEVEL * channels**2 * min(depth, LEVELS)
+    else:
+        hidden = _widths(settings, "imputer_hidden", spec.shape)
+        widths = [2 * spec.n_features, *hidden, spec.n_features]
+        n_layers, n_weights = len(hidden), sum(a * b for a, b in pairwise(widths))
+    n_weights *= settings.n_members
+    if n_layers > MOST_LAYERS or n_weights > MOST_WEIGHTS:
+        raise SettingError(
+            f"The file asks for an imputer of {n_layers} layers and about {n_weights:.3g} weights. "
+            f"Expected at most {MOST_LAYERS} and {MOST_WEIGHTS}: pass smaller ones, as in "
+            "load(path, imputer_hidden=(128, 128))."
+        )

@@ -11,7 +11,17 @@ import numpy as np
 
 from halfseen.errors import SettingError
 
-__all__ = ["check_numbers", "check_sizes", "check_width_words", "check_words", "is_size"]
+__all__ = [
+    "check_numbers",
+    "check_sizes",
+    "check_width_words",
+    "check_words",
+    "is_size",
+    "rounds_of_fit",
+]
+
+# No fit had more rounds, whatever a file says: they would take weeks.
+MOST_ROUNDS = 10**9
 
 #: Ranges of numbers by what messages call them.
 RANGES = {
@@ -77,3 +87,13 @@ def is_size(value: Any) -> bool:
     """Whether this is a positive whole number."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     return whole and value >= 1
+
+
+def rounds_of_fit(n_iter: int) -> int:
+    """The rounds that a fit had, if that is a number to go by where none is said."""
+    if not 1 <= n_iter <= MOST_ROUNDS:
+        raise SettingError(
+            f"Got max_steps=None after a fit of {n_iter} rounds. Expected 1 to {MOST_ROUNDS}: "
+            "say how many, as in adapt(masks, max_steps=1000)."
+        )
+    return n_iter

@@ -19,6 +19,8 @@ PARTS = ("generator",)
 MAX_INSIDE = 3
 #: What a stranger's file may ask for behind an answer: more would take hours, or all memory.
 MOST = {"n_importance_predict": 10**7, "n_draws_predict": 10**4, "n_passes": 1000}
+#: The same of models that learn once more without data, by ``adapt``.
+MOST_ADAPTING = {"batch_size": 10**5}
 
 
 def check_header(header: Mapping[str, Any], inside: int = 0) -> None:
@@ -112,8 +114,9 @@ def check_settings(estimator: Any) -> None:
     """
     _check_device(estimator)
     known = inspect.signature(type(estimator)).parameters
-    for name in MOST.keys() & known.keys():
-        value, most = getattr(estimator, name), MOST[name]
+    bounds = MOST | (MOST_ADAPTING if hasattr(estimator, "adapt") else {})
+    for name in bounds.keys() & known.keys():
+        value, most = getattr(estimator, name), bounds[name]
         left_open = value is None and known[name].default is None
         if not left_open and (type(value) is not int or not 1 <= value <= most):
             raise SettingError(

@@ -15,13 +15,18 @@ from halfseen.core.noise import new_generator, seed_from
 from halfseen.core.spec import DataSpec
 from halfseen.errors import SettingError
 from halfseen.estimators.adversarial import AdversarialImputer
-from halfseen.estimators.adversarial_networks import GAN_NETWORKS, IMPUTER_NETWORKS
+from halfseen.estimators.adversarial_networks import (
+    GAN_NETWORKS,
+    IMPUTER_NETWORKS,
+    check_imputer_size,
+)
 from halfseen.estimators.adversarial_settings import (
     check_numbers,
     check_sizes,
     check_width_words,
     check_words,
     is_size,
+    rounds_of_fit,
 )
 from halfseen.estimators.base import store
 from halfseen.estimators.dealing import Dealer, Held
@@ -34,6 +39,7 @@ from halfseen.estimators.players import CellImputer, RowMaker
 from halfseen.estimators.resuming import check_ended
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import CellOutput
+from halfseen.training.settings import check_training
 
 __all__ = ["MaskedImputer"]
 
@@ -291,9 +297,12 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         Raises
         ------
         SettingError
-            When the masks are none, do not fit the data, or look at what they hide.
+            When the masks are none, do not fit the data, or look at what they hide; when a
+            setting cannot be used, or the fit had no rounds.
         """
         check_is_fitted(self, "codec_")
+        check_training(self.get_params(deep=False))
+        self._check_settings()
         if max_steps is not None and not is_size(max_steps):
             raise SettingError(f"Got max_steps={max_steps!r}. Expected a positive whole number.")
         other = copy.deepcopy(self)
@@ -302,6 +311,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
             other.imputer = "standalone"
         if not other._varying:
             return other
+        steps = rounds_of_fit(self.n_iter_) if max_steps is None else max_steps
         other.seed_ = self.seed_ if random_state is None else seed_from(random_state)
         # Another law may tell apart what was always seen together.
         cells = MaskUnits(other._spec, torch.arange(other._spec.n_columns)).to(other.device)
@@ -314,7 +324,6 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         other.game_.imputer, other.game_.imputer_critic = fresh.imputer, fresh.imputer_critic
         other.game_.to(other.device, torch.float32).requires_grad_(True)
         other.game_.units, other.n_iter_ = cells, 0
-        steps = self.n_iter_ if max_steps is None else max_steps
         phases, budget = other.game_.imputation(dealer, source), other.time_budget
         other._play("adapt", phases, None, steps, dealer, budget)
         other.game_.units = other.mask_units_
@@ -324,6 +333,11 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
     def _mask_law(self, masks: Any, units: MaskUnits) -> nn.Module:
         """Masks that a user gives, as a source of masks of units."""
         return mask_source(masks, self.codec_, self._varying, units)
+
+    def _set_state(self, facts: dict[str, Any], tensors: dict[str, Any]) -> None:
+        if self.imputer == "none":
+            check_imputer_size(self, self._spec)
+        super()._set_state(facts, tensors)
 
     # ---- answering ----------------------------------------------------------------------
 
