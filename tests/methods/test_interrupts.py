@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from halfseen import GMMImputer, MatrixFactorizationImputer, MIWAEImputer
+from halfseen import GMMDensity, GMMImputer, MatrixFactorizationImputer, MIWAEImputer
 from halfseen.errors import TrainingWarning
 from halfseen.estimators import low_rank
+from halfseen.estimators.factor_gradient import FactorModel
 from halfseen.estimators.fitting import LatentFit
 from halfseen.estimators.gaussian_em import GaussianEM
 from halfseen.testing.tables import some_table
@@ -62,3 +63,23 @@ def test_an_interrupt_before_there_is_a_model_ends_the_fit(monkeypatch, estimato
     Interrupts(monkeypatch, place, name).in_step(3)
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(some_table(200))
+
+
+@pytest.mark.parametrize("n_components", [3, None], ids=["in the fit", "in the choice"])
+def test_an_interrupt_ends_a_mixture_by_gradient(monkeypatch, n_components):
+    """One Ctrl-C is one for all starts; before there is a model there is none to keep."""
+    settings = {"n_starts": 3, "solver": "gradient", "max_steps": 40, "random_state": 0}
+    interrupts = Interrupts(monkeypatch, FactorModel, "mixture")
+    interrupts.in_step(30)
+    density = GMMDensity(n_components=n_components, **settings)
+    if n_components is None:
+        with pytest.warns(TrainingWarning), pytest.raises(KeyboardInterrupt):
+            density.fit(some_table(200))
+        assert interrupts.n_steps == 30
+        return
+    with pytest.warns(TrainingWarning, match="best state so far is kept"):
+        density.fit(some_table(200))
+    assert (density.stopped_, density.model_.n_components) == ("interrupted", 3)
+    assert {row["start"] for row in density.history_} == {0}
+    assert density.n_iter_ == density.history_[-1]["step"] < 30
+    assert np.isfinite(density.score_samples(some_table(20))).all()

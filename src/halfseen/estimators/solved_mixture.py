@@ -88,10 +88,15 @@ class SolvedMixtureImputer(MixtureImputer):
         config = TrainConfig(max_steps=n_steps, lr=self.lr, check_every=max(1, n_steps // 20))
         fit = FactorFit(steps, self.batch_size, self.seed_ + part)
         history = fit.run(model, config, lambda *_: None)
+        if history.stopped == "interrupted":
+            if watch is None or not history.rows:
+                # Nothing is fitted yet that could be kept.
+                raise KeyboardInterrupt
+            self.stopped_ = "interrupted"
         if watch is not None:
             watch(n_steps)
             self.history_ += [{"start": part, **row} for row in history.rows]
-            self.n_iter_ += n_steps
+            self.n_iter_ += history.rows[-1]["step"]
             # Its steps are a budget: nothing says that more of them would gain little.
             self.converged_ = False
         return model.requires_grad_(False).mixture()
