@@ -34,8 +34,8 @@ UNET = (64, 5)
 NARROW = {name: (128, 128) for name in WIDE}
 # Weights and layers of an imputer that a file asks for, but has no numbers of.
 MOST_WEIGHTS, MOST_LAYERS = 2**28, 1000
-# Of a level of a U-Net at most, in squares of its channels: convolutions of 4 x 4 cells from 4 to 8
-# times as many, and back from 16 to 8 times; and its levels.
+# Of a level of a U-Net at most, in squares of its channels: convolutions of 4 x 4 cells from 8 to
+# 8 times as many, and back from 16 to 8 times; and its levels.
 LEVEL, LEVELS = 16 * (8 * 8 + 16 * 8), 18
 
 
@@ -173,7 +173,7 @@ def check_imputer_size(settings: Any, spec: DataSpec) -> None:
     n_weights *= settings.n_members
     if n_layers > MOST_LAYERS or n_weights > MOST_WEIGHTS:
         raise SettingError(
-            f"The file asks for an imputer of {n_layers} layers and about {n_weights:.3g} weights. "
-            f"Expected at most {MOST_LAYERS} and {MOST_WEIGHTS}: pass smaller ones, as in "
+            f"The file asks for an imputer of {n_layers} layers and about {n_weights:.3g} "
+            f"weights. Expected at most {MOST_LAYERS} and {MOST_WEIGHTS}: pass smaller ones, as in "
             "load(path, imputer_hidden=(128, 128))."
         )

@@ -324,8 +324,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         other.game_.imputer, other.game_.imputer_critic = fresh.imputer, fresh.imputer_critic
         other.game_.to(other.device, torch.float32).requires_grad_(True)
         other.game_.units, other.n_iter_ = cells, 0
-        phases, budget = other.game_.imputation(dealer, source), other.time_budget
-        other._play("adapt", phases, None, steps, dealer, budget)
+        phases = other.game_.imputation(dealer, source)
+        other._play("adapt", phases, None, steps, dealer, other.time_budget)
         other.game_.units = other.mask_units_
         other.game_.requires_grad_(False).eval()
         return other
