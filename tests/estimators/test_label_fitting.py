@@ -1,5 +1,6 @@
 """What one step of a head's training is given."""
 
+import weakref
 from itertools import product
 
 import numpy as np
@@ -7,12 +8,24 @@ import pytest
 import torch
 from torch import nn
 
-from halfseen import FilledClassifier, FilledRegressor, MIWAEImputer, SupMIWAEClassifier
+from halfseen import (
+    FilledClassifier,
+    FilledRegressor,
+    MIWAEImputer,
+    SupMIWAEClassifier,
+    limit_memory,
+)
 from halfseen.core.batch import Batch, Rows
 from halfseen.core.spec import DataSpec
 from halfseen.estimators import label_fitting
 from halfseen.estimators.label_fitting import LabelFit
-from halfseen.estimators.label_objectives import DirectObjective, LatentObjective, Outlook
+from halfseen.estimators.label_objectives import (
+    DirectObjective,
+    LatentObjective,
+    Objective,
+    Outlook,
+    log_labels,
+)
 from halfseen.nn.heads import make_head
 from halfseen.nn.inputs import LearnedConstant
 from halfseen.terms.direct import DirectModel
@@ -152,7 +165,7 @@ def test_constants_of_an_input_layer_do_not_decay():
     size = sum(float(p.detach().abs().sum()) for p in model.network.parameters())
     y = np.arange(40) % 2
     fit = LabelFit(
-        DirectObjective(model),
+        DirectObjective(model, 1),
         list(model.parameters()),
         Rows.from_values(np.zeros((40, 2))).with_labels(y.astype(float)),
         unlabelled=False,
@@ -193,20 +206,87 @@ def test_which_constants_do_not_decay(monkeypatch, method, settings, expected):
     assert [names[id(p)] for p in phases[-1].undecayed] == expected
 
 
-def test_looks_beside_each_other_are_one_look_with_all_their_samples():
+def of_all_samples(log_weights, raw, y, temperature):
+    """Log of the weighted mean of p(y | x) over all samples (M, K, B) at once."""
+    log_p = torch.log_softmax(raw.double() / temperature, -1)
+    label = log_p.gather(-1, y.long().expand(raw.shape[:-1])[..., None])[..., 0].exp()
+    return (log_weights.double().softmax(1) * label).sum(1).log()
+
+
+def test_looks_one_by_one_are_one_look_with_all_their_samples():
     generator = torch.Generator().manual_seed(0)
     log_weights = 3 * torch.randn(2, 8, 5, generator=generator)
     raw = torch.randn(2, 8, 5, 3, generator=generator)
     y = torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0])
-    law = ClassLaw(3)
-    few, many = slice(0, 3), slice(3, 8)
-    parts = [
-        Outlook.join([Outlook(log_weights[:, k, i], raw[:, k, i]) for k in (few, many)], 1)
-        for i in (slice(0, 2), slice(2, 5))
-    ]
-    found = Outlook.join(parts, 2).log_label(law, y)
-    weights, label = log_weights.softmax(1), law.log_prob(raw, y).exp()
-    torch.testing.assert_close(found, (weights * label).sum(1).log())
+    batch = Batch(torch.zeros(5, 1), torch.ones(5, 1), torch.ones(5, 1), y, torch.ones(5))
+    looks = [Outlook(log_weights[:, k], raw[:, k]) for k in (slice(0, 3), slice(3, 8))]
+    found = log_labels(looks, ClassLaw(3), batch, [0.5, 2.0])
+    expected = torch.stack([of_all_samples(log_weights, raw, y, t) for t in (0.5, 2.0)])
+    torch.testing.assert_close(found, expected.float())
+
+
+class Told(Objective):
+    """Two looks that are known beforehand, at rows whose only cell says which they are."""
+
+    n_looks, n_outputs = 2, 8
+
+    def __init__(self, n, n_classes):
+        generator = torch.Generator().manual_seed(0)
+        self.module, self.law = nn.Identity(), ClassLaw(n_classes)
+        self.log_weights = 2 * torch.randn(2, 2, 4, n, generator=generator)
+        self.raw = 3 * torch.randn(2, 2, 4, n, n_classes, generator=generator)
+        self.seen, self.sizes, self.kept = [], [], []
+
+    def inner_floats(self):
+        return 8
+
+    def losses(self, batch, generator):
+        raise NotImplementedError
+
+    def look(self, batch, generator):
+        which, at = len(self.seen) % 2, batch.x[:, 0].long()
+        self.kept.append(sum(one() is not None for one in self.seen))
+        raw = self.raw[which][..., at, :]
+        self.seen.append(weakref.ref(raw))
+        self.sizes.append(len(at))
+        return Outlook(self.log_weights[which][..., at], raw)
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("limit", [None, 160_000])
+def test_a_temperature_is_chosen_part_by_part_as_from_all_at_once(n_classes, limit):
+    """Outputs of the head are those of one look at as many rows as a limit of memory allows."""
+    n, told = 400, Told(400, n_classes)
+    y = told.raw.mean((0, 1, 2)).argmax(-1)
+    rows = Rows.from_values(np.arange(float(n))[:, None]).with_labels(y.double().numpy())
+    fit = LabelFit(
+        told,
+        [],
+        rows,
+        unlabelled=False,
+        batch_size=40,
+        validation_fraction=0.5,
+        calibrate=True,
+        seed=0,
+        n_members=2,
+    )
+    with limit_memory(limit):
+        fit.run(TrainConfig(max_steps=1), lambda *words: None)
+    at = fit.held.x[:, 0].long()
+    log_weights = torch.cat([*told.log_weights[..., at]], 1)
+    raw = torch.cat([*told.raw[..., at, :]], 1)
+    scores = []
+    for t in label_fitting.TEMPERATURES:
+        log_label = of_all_samples(log_weights, raw, y[at], t)
+        evidence = log_label.exp().mean(0).log().sum()
+        scores.append(evidence - 0.5 * (np.log(t) / label_fitting.LOG_TEMPERATURE_SPREAD) ** 2)
+    best = int(torch.stack(scores).argmax())
+    assert 0 < best < len(scores) - 1
+    assert float(told.law.temperature) == pytest.approx(label_fitting.TEMPERATURES[best])
+    rows_at_once = 200 if limit is None else 1000 // (8 * n_classes)
+    assert told.sizes[0] == min(200, rows_at_once)
+    assert sum(told.sizes) == 2 * 200
+    assert max(told.kept) <= 1
 
 
 @pytest.mark.parametrize(("answers", "looks"), [(20, 1), (100, 2), (10_000, 4)])

@@ -99,7 +99,8 @@ class ExpectedLabelEstimator(HeadEstimator, GeneratorEstimator):
         self._choose_bins(self._rows(values[:, self._varying]))
         self._make()
         rows = self._table_rows(values).with_labels(y)
-        self._fit_head(DirectObjective(self.model_), rows, unlabelled=False)
+        objective = DirectObjective(self.model_, self.n_members_)
+        self._fit_head(objective, rows, unlabelled=False)
 
     def _check_settings(self) -> None:
         for name in ("n_units", "n_members", "n_kept"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from halfseen.core.batch import Rows
 from halfseen.core.masked import log_mean_exp
 from halfseen.core.memory import floats_at_once
 from halfseen.core.noise import new_generator
-from halfseen.estimators.label_objectives import Objective, Outlook, with_coins
+from halfseen.estimators.label_objectives import Objective, log_labels, with_coins
 from halfseen.nn.inputs import LearnedConstant
 from halfseen.training.deck import Deck
 from halfseen.training.loop import History, Phase, TrainConfig, Watcher, train
@@ -21,7 +21,7 @@ from halfseen.training.resuming import GlobalRandomness, Source, own_randomness
 
 __all__ = ["LabelFit"]
 
-# Rows that the monitor looks at, and floats of its widest layer.
+# Rows that the monitor looks at, and floats of its widest layer at once.
 MONITOR_ROWS, MONITOR_FLOATS = 2000, 2**24
 # Fewest labelled rows of which some are held out.
 ENOUGH = 60
@@ -108,7 +108,7 @@ class LabelFit:
         n_held = round(self.validation_fraction * len(labelled))
         self.held: Rows | None = None
         if len(labelled) >= ENOUGH and n_held:
-            most = max(ENOUGH, MONITOR_FLOATS // self.objective.floats_per_row())
+            most = max(ENOUGH, MONITOR_FLOATS // self.objective.inner_floats())
             held = self.rows.part(order[:n_held][: min(MONITOR_ROWS, most)])
             coins = new_generator(self.seed, 9, device)
             self.held = with_coins(held, coins) if self.objective.binarize else held
@@ -127,23 +127,23 @@ class LabelFit:
         width = self.objective.floats_per_row()
         return in_parts(losses_of, len(index), width, self.generator, self.objective.module)
 
-    def _look(self, n_looks: int = 1) -> Outlook:
+    def _log_labels(self, temperatures: Sequence[float], n_looks: int = 1) -> Tensor:
+        """Log p(y | x_obs) of held-out rows under each temperature, (T, M, B).
+
+        The law is left with the last one. Outputs of the head are those of one look at some rows.
+        """
         assert self.held is not None
-        self.objective.module.eval()
-        generator = new_generator(self.seed, 6, self.held.x.device)
-        size = max(1, floats_at_once() // self.objective.floats_per_row())
+        objective = self.objective
+        objective.module.eval()
+        size = max(1, floats_at_once(MONITOR_FLOATS) // objective.floats_per_row())
         parts = []
         for start in range(0, len(self.held), size):
             part = self.held.take(slice(start, start + size))
-            looks = [self.objective.look(part, generator) for _ in range(n_looks)]
-            parts.append(Outlook.join(looks, 1))
-        return Outlook.join(parts, 2)
-
-    def _log_label(self, outlook: Outlook) -> Tensor:
-        """Log p(y | x_obs) of held-out rows, (M, B)."""
-        assert self.held is not None
-        assert self.held.y is not None
-        return outlook.log_label(self.objective.law, self.held.y)
+            # Rows of all parts share their noise.
+            generator = new_generator(self.seed, 6, self.held.x.device)
+            looks = (objective.look(part, generator) for _ in range(n_looks))
+            parts.append(log_labels(looks, objective.law, part, temperatures))
+        return torch.cat(parts, -1)
 
     def _mean(self, log_p: Tensor) -> Tensor:
         """Mean of a score of held-out rows (..., B), each as often as its label counts."""
@@ -154,17 +154,13 @@ class LabelFit:
 
     def _score(self) -> Tensor:
         """Mean log p(y | x_obs) of held-out rows for each member."""
-        return self._mean(self._log_label(self._look()))
+        return self._mean(self._log_labels([float(self.objective.law.temperature)])[0])
 
     def _calibrate(self) -> None:
         """Choose the temperature that is most probable given held-out labels."""
         assert self.held is not None
-        temperature = self.objective.law.temperature
-        outlook = self._look(self.objective.n_looks)
-        scores = []
-        for candidate in TEMPERATURES:
-            temperature.fill_(candidate)
-            evidence = self._mean(log_mean_exp(self._log_label(outlook), 0)) * len(self.held)
-            prior = -0.5 * (math.log(candidate) / LOG_TEMPERATURE_SPREAD) ** 2
-            scores.append(evidence + prior)
-        temperature.fill_(TEMPERATURES[int(torch.stack(scores).argmax())])
+        log_labels = self._log_labels(TEMPERATURES, self.objective.n_looks)
+        evidence = self._mean(log_mean_exp(log_labels, 1)) * len(self.held)
+        logs = torch.tensor(TEMPERATURES, device=evidence.device, dtype=torch.float32).log()
+        scores = evidence - 0.5 * (logs / LOG_TEMPERATURE_SPREAD) ** 2
+        self.objective.law.temperature.fill_(TEMPERATURES[int(scores.argmax())])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -19,7 +19,15 @@ from halfseen.terms.latent import LatentModel
 from halfseen.training.binarize import binarized
 from halfseen.training.hiding import HideCells
 
-__all__ = ["DirectObjective", "LatentObjective", "Objective", "Outlook", "look", "with_coins"]
+__all__ = [
+    "DirectObjective",
+    "LatentObjective",
+    "Objective",
+    "Outlook",
+    "log_labels",
+    "look",
+    "with_coins",
+]
 
 Cells = TypeVar("Cells", Rows, Batch)
 
@@ -42,15 +50,40 @@ class Outlook(NamedTuple):
     log_weights: Tensor
     raw: Tensor
 
-    def log_label(self, law: LabelLaw, y: Tensor) -> Tensor:
-        """Log p(y | x_obs) = log sum_k w_k p(y | x_obs, x_mis,k) / sum_k w_k, shape (M, B)."""
-        joint = torch.logsumexp(self.log_weights + law.log_prob(self.raw, y), 1)
-        return joint - torch.logsumexp(self.log_weights, 1)
 
-    @classmethod
-    def join(cls, looks: Sequence[Outlook], axis: int) -> Outlook:
-        """Looks beside each other: samples along axis 1, rows along axis 2."""
-        return cls(*(torch.cat(column, axis) for column in zip(*looks, strict=True)))
+def log_labels(
+    looks: Iterable[Outlook], law: LabelLaw, batch: Batch, temperatures: Sequence[float]
+) -> Tensor:
+    r"""What is said of labels by all samples of some looks, under each of some temperatures.
+
+    .. math:: \log p(y | x_{obs}) = \log \sum_k w_k p(y | x_{obs}, x_{mis,k}) - \log \sum_k w_k
+
+    Parameters
+    ----------
+    looks : iterable of Outlook
+        At the batch; one is kept at a time.
+    law : LabelLaw
+        Left with the last of the temperatures.
+    batch : Batch
+        With labels.
+    temperatures : sequence of float
+        T of them.
+
+    Returns
+    -------
+    Tensor of shape (T, M, B)
+    """
+    assert batch.y is not None
+    joints, weights = [], []
+    for seen in looks:
+        told = []
+        for temperature in temperatures:
+            law.temperature.fill_(temperature)
+            log_joint = seen.log_weights + law.log_prob(seen.raw, batch.y)
+            told.append(torch.logsumexp(log_joint, 1))
+        joints.append(torch.stack(told))
+        weights.append(torch.logsumexp(seen.log_weights, 1))
+    return torch.logsumexp(torch.stack(joints), 0) - torch.logsumexp(torch.stack(weights), 0)
 
 
 @torch.no_grad()
@@ -95,9 +128,18 @@ class Objective(ABC):
         """How many looks together are as good as an answer, for the choice of a temperature."""
         return 1
 
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """How often the head answers for one row of a look, over members and samples."""
+
+    def inner_floats(self) -> int:
+        """Size of the widest layer for one row of the monitor, the head's last one aside."""
+        return 1024
+
     def floats_per_row(self) -> int:
         """Size of the widest layer for one row of the monitor."""
-        return 1024
+        return max(self.inner_floats(), self.n_outputs * self.law.n_raw)
 
 
 @dataclass
@@ -166,10 +208,15 @@ class LatentObjective(Objective):
         samples = min(self.n_importance_predict, CALIBRATION_SAMPLES)
         return max(1, round(samples / self._n_samples))
 
-    def floats_per_row(self) -> int:
+    @property
+    def n_outputs(self) -> int:
+        """See :class:`Objective`."""
+        return self.n_members * self._n_samples
+
+    def inner_floats(self) -> int:
         """See :class:`Objective`."""
         spec = self.module.observation.expand.spec
-        return self.n_members * self._n_samples * max(2 * spec.n_features, 128)
+        return self.n_outputs * max(2 * spec.n_features, 128)
 
 
 @dataclass
@@ -180,12 +227,15 @@ class DirectObjective(Objective):
     ----------
     module : DirectModel
         The network.
+    n_members : int
+        M.
     binarize : bool
         Whether grey pixels that are seen become ones and zeros anew in every batch; completions
         beside them stay what they are.
     """
 
     module: DirectModel
+    n_members: int
     binarize: bool = False
 
     @property
@@ -203,3 +253,8 @@ class DirectObjective(Objective):
         """See :class:`Objective`."""
         raw = self.module(batch)
         return Outlook(raw.new_zeros(raw.shape[:-1]), raw)
+
+    @property
+    def n_outputs(self) -> int:
+        """See :class:`Objective`."""
+        return self.n_members

@@ -153,7 +153,7 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
 
     def _objective(self, rows: Rows, joint: bool) -> Objective:
         if isinstance(self.model_, DirectModel):
-            return DirectObjective(self.model_, self.generator_.binarize)
+            return DirectObjective(self.model_, self.n_members_, self.generator_.binarize)
         assert isinstance(self.model_, LatentModel)
         source = self.generator_
         hide = source._hide()

@@ -81,7 +81,8 @@ class _Filled(HeadEstimator):
         rows = self._table_rows(values).with_labels(y)
         self._choose_bins(rows)
         self._make()
-        self._fit_head(DirectObjective(self.model_, self.binarize), rows, unlabelled=False)
+        objective = DirectObjective(self.model_, self.n_members_, self.binarize)
+        self._fit_head(objective, rows, unlabelled=False)
 
     def _rows(self, values: np.ndarray) -> Rows:
         if self.binarize:
