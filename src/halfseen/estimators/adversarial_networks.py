@@ -174,6 +174,6 @@ def check_imputer_size(settings: Any, spec: DataSpec) -> None:
     if n_layers > MOST_LAYERS or n_weights > MOST_WEIGHTS:
         raise SettingError(
             f"The file asks for an imputer of {n_layers} layers and about {n_weights:.3g} "
-            f"weights. Expected at most {MOST_LAYERS} and {MOST_WEIGHTS}: pass smaller ones, as in "
-            "load(path, imputer_hidden=(128, 128))."
+            f"weights. Expected at most {MOST_LAYERS} and {MOST_WEIGHTS}: pass smaller ones, as "
+            "in load(path, imputer_hidden=(128, 128))."
         )

@@ -297,8 +297,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         Raises
         ------
         SettingError
-            When the masks are none, do not fit the data, or look at what they hide; when a
-            setting cannot be used, or the fit had no rounds.
+            When a setting cannot be, or masks do not fit the data or look at what they hide.
         """
         check_is_fitted(self, "codec_")
         check_training(self.get_params(deep=False))
@@ -306,9 +305,8 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         if max_steps is not None and not is_size(max_steps):
             raise SettingError(f"Got max_steps={max_steps!r}. Expected a positive whole number.")
         other = copy.deepcopy(self)
-        if other.imputer == "none":
-            # It has one from here on, in files too.
-            other.imputer = "standalone"
+        # It has an imputer from here on, in files too.
+        other.imputer = "standalone" if self.imputer == "none" else self.imputer
         if not other._varying:
             return other
         steps = rounds_of_fit(self.n_iter_) if max_steps is None else max_steps
