@@ -24,6 +24,7 @@ DISTANCES = {
     "energy_distance": energy_distance,
     "two_sample_test": lambda x, y: two_sample_test(x, y).accuracy,
 }
+DOCUMENTED = [fid, kid, energy_distance, two_sample_test]
 every_distance = pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)
 
 
@@ -54,6 +55,16 @@ def test_other_names_are_refused(distance):
     # What has no names goes by position, as in fit.
     assert distance(one, other.to_numpy()) == distance(one, other)
     assert distance(one, other.set_axis([0, 1], axis=1)) == distance(one, other)
+
+
+@every_distance
+def test_names_that_are_no_text_say_nothing(distance):
+    """As the docstrings have it: columns that are numbered stand where they stand."""
+    one, other = tables()
+    numbered = distance(one.set_axis([0, 1], axis=1), other.set_axis([1, 0], axis=1))
+    assert numbered == distance(one, other)
+    assert distance(one.set_axis(["x", 0], axis=1), other.set_axis([0, "x"], axis=1)) == numbered
+    assert all("where all are text" in (f.__doc__ or "") for f in DOCUMENTED)
 
 
 def test_moments_remember_names():

@@ -138,7 +138,8 @@ def energy_distance(x: Any, y: Any) -> float:
     x : array-like of shape (n, p)
         Rows, for example of a completed table.
     y : array-like of shape (m, p)
-        Rows of another, in the same units. Columns of two tables go by their names.
+        Rows of another, in the same units. Columns of two tables go by their names
+        where all are text, and by their places otherwise.
 
     Returns
     -------

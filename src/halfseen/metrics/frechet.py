@@ -149,7 +149,8 @@ def fid(x: Any, y: Any, features: Features | None = None, *, batch_size: int = 5
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (m, ...), or Moments
         Samples without holes: rows, or pictures; or what :func:`moments` made of them, so that
-        the statistics of the real ones are reused. Columns of two tables go by their names.
+        the statistics of the real ones are reused. Columns of two tables go by their names
+        where all are text, and by their places otherwise.
     features : callable or Module, optional
         From a tensor (B, ...) to (B, d), such as :func:`~halfseen.metrics.lenet_features`; by
         default the cells themselves. A network is put in evaluation mode meanwhile and gets rows

@@ -50,7 +50,8 @@ def kid(
     Parameters
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (n', ...)
-        Samples without holes: rows, or pictures. Columns of two tables go by their names.
+        Samples without holes: rows, or pictures. Columns of two tables go by their names
+        where all are text, and by their places otherwise.
     features : callable or Module, optional
         As in :func:`~halfseen.metrics.fid`; by default the cells themselves.
     n_subsets : int, default=100

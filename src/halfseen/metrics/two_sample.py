@@ -58,7 +58,8 @@ def two_sample_test(
     ----------
     x, y : array-like or Tensor of shape (n, ...) and (m, ...)
         Samples without holes: rows, or pictures. The longer one is cut to as many rows as the
-        other has, by chance. Columns of two tables go by their names.
+        other has, by chance. Columns of two tables go by their names
+        where all are text, and by their places otherwise.
     features : callable or Module, optional
         As in :func:`~halfseen.metrics.fid`; by default the cells themselves.
     classifier : scikit-learn classifier, optional
