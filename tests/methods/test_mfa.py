@@ -290,6 +290,18 @@ def test_released_fits_have_the_error_too(solver):
         assert (right.n_iter_, wrong.n_iter_) == (40, 40)
 
 
+def test_released_fits_choose_among_mixtures_of_their_own_steps():
+    """As the docstring has it: other mixtures are tried, and so other numbers come out."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 4)) + 2.0 * (rng.random((120, 1)) < 0.1)
+    shared = {"n_components": 3, "n_starts": 1, "max_iter": 20, "tol": 0.0, "random_state": 0}
+    right, wrong = (MFADensity(**shared, released=r).fit(X) for r in (False, True))
+    tried = [[row["log_prob"] for row in model.choice_] for model in (right, wrong)]
+    assert min(map(len, tried)) > 1
+    assert tried[0][0] != tried[1][0]
+    assert "chosen among mixtures of this" in (MFAImputer.__doc__ or "")
+
+
 # ---- kinds of columns, and tables that are hardly any ----------------------------------------
 
 

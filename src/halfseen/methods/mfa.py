@@ -51,8 +51,9 @@ class MFAImputer(SolvedMixtureImputer):
         the DMFA paper: it weighs components by e to the power of their weight, in every step of
         EM and in :meth:`score_samples`, too; its conditional laws keep the most probable one and
         have too large a covariance (see :mod:`halfseen.core.released_mixture`). EM may then lower
-        its objective. Components and rank are chosen, and rows generated, as without it. For
-        published tables only.
+        its objective. Where components or rank are open, they are chosen among mixtures of this
+        very fit, each scored by its exact law; rows are generated as without it. For published
+        tables only.
     {solved}
     {shared}
 
@@ -69,7 +70,9 @@ class MFAImputer(SolvedMixtureImputer):
         What was tried: ``n_components``, ``rank``, ``error`` (root mean square of held-out cells,
         in standard deviations) and ``log_prob`` of held-out cells, per cell.
     history_ : list of dict
-        The objective per seen cell before each step, from each start; with EM it never falls.
+        The objective per seen cell before each step, from each start; with EM it never falls,
+        unless ``released``, where nothing keeps it from that. By gradient, steps and losses at
+        each check of training.
 
     Notes
     -----
