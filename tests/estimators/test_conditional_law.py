@@ -339,8 +339,9 @@ def test_refusals():
         with pytest.raises(SettingError, match="n_draws=0"):
             call(0)
     for score in (law.dequantized_log_prob, law.discretized_log_prob):
-        with pytest.raises(SettingError, match="width=0"):
-            score(x, 0)
+        for width in (0, -1.0, np.nan, np.inf, True, "wide"):
+            with pytest.raises(SettingError, match="Got width="):
+                score(x, width)
         with pytest.raises(SettingError, match="n_draws"):
             score(x, 0.1, n_draws=-1)
 

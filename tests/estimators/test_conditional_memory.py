@@ -99,6 +99,6 @@ def test_a_network_keeps_components_too_and_their_number_is_checked(density, pic
     law = network.conditional(x, n_kept=4)
     assert law.weights.shape == (N, 4)
     assert torch.allclose(law.mixture.log_weights.exp().sum(-1), torch.ones(N).double())
-    for wrong in (0, 1.5, "all"):
+    for wrong in (0, 1.5, "all", True):
         with pytest.raises(SettingError, match="Got n_kept="):
             density.conditional(pictures, n_kept=wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -237,8 +238,8 @@ class Conditional(RowLaws):
             In nats; at most 0, but for the error of the mean.
         """
         (x, s), seed = self._scored(x_true, cells), seed_from(random_state)
-        _check_limits(x, s, width, limits)
         steps, n_draws = _steps(width, limits), positive_draws(n_draws)
+        _check_limits(x, s, width, limits)
 
         def scores(part: Conditional, at: slice) -> Tensor:
             noise, law = part._noise(seed), part.mixture.law
@@ -337,6 +338,9 @@ def _check_limits(x: Tensor, s: Tensor, width: float, limits: tuple[float, float
 
 
 def _steps(width: float, limits: tuple[float, float] | None) -> Steps:
-    if not width > 0:
-        raise SettingError(f"Got width={width!r}. Expected a number above 0, such as 1 / 255.")
+    number = isinstance(width, Real) and not isinstance(width, bool)
+    if not number or not 0 < width < np.inf:
+        raise SettingError(
+            f"Got width={width!r}. Expected a finite number above 0, such as 1 / 255."
+        )
     return Steps(width, *((-np.inf, np.inf) if limits is None else limits))

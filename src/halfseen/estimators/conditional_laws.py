@@ -102,7 +102,8 @@ class LawImputer(RowDrawer):
                 f"Expected columns whose law is Gaussian in the table's units: use "
                 f"{type(self).__name__.replace('Imputer', 'Density')}, which bends none."
             )
-        if n_kept is not None and (not isinstance(n_kept, (int, np.integer)) or n_kept < 1):
+        whole = isinstance(n_kept, (int, np.integer)) and not isinstance(n_kept, bool)
+        if n_kept is not None and (not whole or n_kept < 1):
             raise SettingError(
                 f"Got n_kept={n_kept!r}. Expected a positive whole number, or None for all."
             )
