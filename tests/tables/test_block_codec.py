@@ -287,6 +287,19 @@ def test_lists_of_transposed_steps_are_refused(learned, kind):
         again(codec).encode({"voice": [None, *turned[1:]], "x": np.arange(3.0)})
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, listed, tuple])
+def test_grey_pictures_of_bytes_are_no_steps(kind):
+    """Every pixel would be a column of its own."""
+    steps = np.arange(24).reshape(3, 4, 2)
+    data = {"x": np.arange(3.0)}
+    with pytest.raises(ColumnError, match=r"uint8.*add the channel axis, images\[:, None\]"):
+        BlockCodec().fit(data | {"grey": kind(steps.astype(np.uint8))})
+    # Other whole numbers are counts in steps, and so are bytes of one axis a row.
+    codec = BlockCodec().fit(data | {"grey": kind(steps.astype(np.int64))})
+    assert codec.row_shape("grey") == (4, 2)
+    BlockCodec().fit(data | {"flat": steps.reshape(3, 8).astype(np.uint8)})
+
+
 @pytest.mark.parametrize("block", [np.ones((3, 4, 2)), [np.ones(8), None, np.ones(8)]])
 def test_files_whose_rows_have_another_shape_are_refused(block):
     state = BlockCodec().fit({"voice": block}).to_json()

@@ -44,9 +44,9 @@ class SupMIWAEClassifier(LatentClassifier):
     strategy : {"joint", "frozen", "single"}
         Head and generator learn together from the fitted generator (M1); the head learns alone
         (M2); or it learns on one single completion (M3).
-        "joint" maximises the bound L_K above, of ``n_importance`` samples, in which every term counts
-        once: a generator's own ``bound``, ``kl_weight``, ``modality_weights`` and ``mask_weight``
-        are of its training before that alone.
+        "joint" maximises the bound L_K above, of ``n_importance`` samples, in which every term
+        counts once: a generator's own ``bound``, ``kl_weight``, ``modality_weights`` and
+        ``mask_weight`` are of its training before that alone.
     head : {"mlp", "linear", "conv"} or Module
         Network of p(y | x); your own takes (N, features) in standardised units, categories as
         indicators, or (N, c, h, w) for images, and gives a score per class. Each member of the

@@ -276,12 +276,22 @@ def form_of(data: Any, known: Form | None = None) -> Form:
 
 def _steps(data: Any, known: Form | None) -> Steps:
     shape = tuple(data.shape[1:])
-    _check_steps(shape, known)
+    _check_steps(shape, str(data.dtype), known)
     return Steps(str(data.dtype)[len("torch.") :] if isinstance(data, Tensor) else None, shape)
 
 
-def _check_steps(shape: tuple[int, ...], known: Form | None) -> None:
-    """Rows of two axes are those of fit: what is flat would take any of as many numbers."""
+def _check_steps(shape: tuple[int, ...], dtype: str, known: Form | None) -> None:
+    """Rows of two axes are those of fit: what is flat would take any of as many numbers.
+
+    Bytes are grey pictures, which would be columns that know nothing of each other.
+    """
+    if dtype.endswith("uint8"):
+        raise ColumnError(
+            f"Got bytes (uint8) of shape {shape} in every row. Expected images of shape (n, "
+            "channels, height, width): add the channel axis, images[:, None], or row[None] in a "
+            "list, and divide by 255, as in (images[:, None] / 255).astype('float32'). Steps of "
+            "features, (n, steps, d), are floats: cast them."
+        )
     if isinstance(known, (Steps, Rows)) and tuple(known.shape) != shape:
         raise ColumnError(
             f"Got rows of shape {shape} (steps, features). Expected {tuple(known.shape)}, as in "
@@ -298,7 +308,7 @@ def _form_of_list(data: Sequence[Any], known: Form | None) -> Form:
         return Vector(kind)
     array = _as_array(first)
     if array.ndim == 2:
-        _check_steps(array.shape, known)
+        _check_steps(array.shape, str(array.dtype), known)
     row = "tensor" if isinstance(first, Tensor) else "array"
     row = type(first).__name__ if isinstance(first, (list, tuple)) else row
     return Rows(kind, row, str(array.dtype), array.shape)
