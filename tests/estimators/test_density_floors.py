@@ -5,6 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from halfseen import GaussianCopulaImputer, GaussianImputer, GMMDensity, MFADensity, load
+from halfseen.methods import all_methods
 
 
 @pytest.mark.parametrize("method", [MFADensity, GMMDensity, GaussianImputer])
@@ -32,3 +33,12 @@ def test_floors_of_what_has_none():
         np.random.default_rng(0).normal(size=(9, 2))
     )
     np.testing.assert_allclose(scores.noise_floor_variance_, 0.01)
+
+
+def test_whose_floors_are_told():
+    """Those that the changelog names, and no others."""
+    methods = all_methods().values()
+    told = {method.__name__ for method in methods if hasattr(method, "noise_floor_variance_")}
+    kinds = ("Density", "Imputer")
+    families = {f"{name}{kind}" for name in ("MFA", "GMM", "DMFA") for kind in kinds}
+    assert told == families | {"GaussianImputer", "GaussianCopulaImputer"}
