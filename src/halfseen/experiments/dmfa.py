@@ -84,8 +84,7 @@ def _baseline(*, released: bool) -> Run:
     """The public baseline's mixture, with its conditional law or the exact one.
 
     Its steps are exact in both rows. The baseline's are not, but beside densities of hundreds of
-    pixels weights hardly count: of 3 000 digits, 20 components and 12 steps the released law of
-    patches has 31.14 and 416.71 (sum of squares, NLL), with its own steps 31.16 and 416.70.
+    pixels weights hardly count (docs/choices.md, "Closed forms").
     """
 
     def run(task: PatchTask, seed: int) -> Says:
