@@ -454,3 +454,8 @@ def test_the_full_budget_of_rivals_is_the_papers(row, method, published, small, 
         all_experiments()["misgan-mnist"].row(row).run(task, 3)
     [asked] = caught.value.args
     assert asked == published.set_params(random_state=3, device=asked["device"]).get_params()
+
+
+def test_digits_are_learned_where_the_other_experiments_learn(monkeypatch):
+    monkeypatch.setattr(misgan_mnist, "best_device", lambda: "here")
+    assert misgan_mnist._common(SimpleNamespace(settings={}), "gain", 0)["device"] == "here"

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from halfseen.datasets import load_images
-from halfseen.experiments.design import Experiment, Metric, Row, Run
+from halfseen.experiments.design import Experiment, Metric, Row, Run, best_device
 from halfseen.experiments.misgan_images import (
     ImageTask,
     Made,
@@ -81,10 +80,6 @@ def make_digits(
     return ImageTask(truth, holed, lenet_features(), SHORT_STEPS if units == SHORT else {})
 
 
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _filled(value: float | None) -> Run:
     """A constant, or the mean of the seen values of each pixel."""
 
@@ -144,7 +139,7 @@ def _convac(task: ImageTask, seed: int) -> Made:
 
 
 def _common(task: ImageTask, budget: str, seed: int) -> dict[str, Any]:
-    return {**task.settings.get(budget, {}), "device": _device(), "random_state": seed}
+    return {**task.settings.get(budget, {}), "device": best_device(), "random_state": seed}
 
 
 def _made(model: Any, task: ImageTask, seed: int) -> Made:
