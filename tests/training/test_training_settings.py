@@ -9,7 +9,11 @@ import halfseen
 from halfseen.errors import SettingError
 from halfseen.training.settings import ALLOWED, check_training
 
+TRUTHS = {name for name, (_, expected) in ALLOWED.items() if "True or False" in expected}
 WRONG = {
+    "n_members": [0, -1, 2.5, True, "a"],
+    "n_bins": [2.5, "a", -1, None, True],
+    **{name: ["no", 1, 0.0, np.array([True, False])] for name in TRUTHS},
     "max_steps": [0, -1, 2.5, True, "many"],
     "batch_size": [0, 1.5, None],
     "patience": [0, -2, 0.5],
@@ -24,13 +28,20 @@ WRONG = {
     "average": [1.0, -0.1, np.nan],
     "dropout": [1.0, -0.1, np.nan, None],
     "validation_fraction": [1.0, -0.1],
-    "hidden": [(0,), (8, -1), (2.5,), 8, (True,)],
+    "hidden": ["abc", (0,), (8, -1), (2.5,), 8, (True,)],
     "decoder_hidden": [(0,)],
     "critic_hidden": [(0,)],
     "imputer_hidden": [(0,)],
     "mask_hidden": [(0,)],
 }
 RIGHT = {
+    **{name: [True, False, np.bool_(True)] for name in TRUTHS},
+    "one_sided": [None, True],
+    "importance_weights": [None, False],
+    "tied": ["auto", True],
+    "standardize": ["selection", False],
+    "n_members": [None, 1, np.int64(3)],
+    "n_bins": [0, 8],
     "max_steps": [None, 1, np.int64(3)],
     "patience": [None, 1],
     "time_budget": [None, 0, 2.5],
@@ -81,3 +92,20 @@ def test_every_method_checks_the_settings_it_has(method):
 def test_no_setting_of_training_is_forgotten():
     assert WRONG.keys() == ALLOWED.keys()
     assert len(ESTIMATORS) > 25
+
+
+def test_settings_that_are_so_or_not_are_known():
+    """Of every method: those whose default is True or False, or may be; words are no numbers."""
+    methods = [kind for kind in ESTIMATORS.values() if hasattr(kind, "card")]
+    said = {
+        name: str(setting.annotation)
+        for kind in methods
+        for name, setting in inspect.signature(kind).parameters.items()
+    }
+    assert {name for name, kind in said.items() if kind.startswith("bool")} - {"verbose"} == TRUTHS
+
+
+@pytest.mark.parametrize("kind", [halfseen.FilledClassifier, halfseen.FilledRegressor])
+def test_a_head_on_filled_rows_chooses_no_number_of_members(kind):
+    with pytest.raises(SettingError, match="n_members=None"):
+        kind(n_members=None).fit(X, X[:, 0] > 0)

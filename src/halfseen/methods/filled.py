@@ -59,6 +59,8 @@ class _Filled(HeadEstimator):
     statistics_: np.ndarray
 
     def _learn(self, X: Any, y: np.ndarray) -> None:
+        if self.n_members is None:
+            raise SettingError("Got n_members=None. Expected a positive whole number.")
         if self.fill not in FILLS:
             raise SettingError(f"Got fill={self.fill!r}. Expected one of {FILLS}.")
         if self.fill == "set" and self.n_bins:

@@ -23,7 +23,15 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    return _is_whole(value) and int(value) >= 1
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, (bool, np.bool_))
 
 
 def _is_share(value: Any) -> bool:
@@ -36,8 +44,8 @@ def _is_above_zero(value: Any) -> bool:
 
 
 def _are_widths(value: Any) -> bool:
-    if value is None or isinstance(value, str):
-        # Words of a method are its own affair.
+    # As wide as a row: a word of the methods whose networks may be so.
+    if value is None or (isinstance(value, str) and value == "row"):
         return True
     return isinstance(value, (Sequence, np.ndarray)) and all(map(_is_count, value))
 
@@ -46,11 +54,28 @@ def _or_none(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
+def _truth_or(word: str) -> tuple[Check, str]:
+    def check(value: Any) -> bool:
+        return _is_truth(value) or (isinstance(value, str) and value == word)
+
+    return check, f"{TRUTH}, or {word!r}"
+
+
 COUNT, SHARE = "a positive whole number", "a number from 0 to below 1"
 RATE, WIDTHS = "a number above 0, such as 1e-3", "a sequence of positive whole numbers, or None"
+TRUTH = "True or False"
+# Settings that are so, or not. A word would be taken for True, "no" as well.
+TRUTHS = (
+    *("add_indicator", "binarize", "calibrate", "clip", "collapse", "decode_with_mask"),
+    *("encoder_linear", "imputer_sees_mask", "keep_empty_features", "mask_given_data"),
+    *("match_rates", "memory", "normalize", "released", "residual", "search", "skewed"),
+    *("train_components", "unimodal"),
+)
 
 # Each setting by name, with what it may be and how messages say so.
 ALLOWED: dict[str, tuple[Check, str]] = {
+    "n_members": (_or_none(_is_count), f"{COUNT}, or None where the method can choose"),
+    "n_bins": (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0"),
     "max_steps": (_or_none(_is_count), f"{COUNT}, or None to choose by the number of rows"),
     "batch_size": (_is_count, COUNT),
     "patience": (_or_none(_is_count), f"{COUNT}, or None never to stop early"),
@@ -72,6 +97,12 @@ ALLOWED: dict[str, tuple[Check, str]] = {
         ("hidden", "decoder_hidden", "critic_hidden", "imputer_hidden", "mask_hidden"),
         (_are_widths, WIDTHS),
     ),
+    **dict.fromkeys(TRUTHS, (_is_truth, TRUTH)),
+    **dict.fromkeys(
+        ("importance_weights", "one_sided"), (_or_none(_is_truth), f"{TRUTH}, or None to choose")
+    ),
+    "standardize": _truth_or("selection"),
+    "tied": _truth_or("auto"),
 }
 
 
