@@ -1,5 +1,7 @@
 """Modalities of a specification: who belongs to whom, and what is left when columns go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,9 +107,18 @@ def test_columns_of_arrays_may_be_said_by_their_places():
     blocks = {"a": np.array([2, 0]), "b": ["x3", 1]}
     spec = DataSpec(columns(5)).with_blocks(blocks)
     assert [(block.name, block.columns) for block in spec.blocks] == [("a", (2, 0)), ("b", (3, 1))]
-    named = DataSpec((Column("1", "continuous"), Column("0", "continuous")))
-    with pytest.raises(SettingError, match=r"Got columns \[0\] in block 'a'.*list of names that"):
-        named.with_blocks({"a": [0]})
+
+
+def test_whole_numbers_are_labels_where_columns_have_labels():
+    """The label 0 is of the second column here."""
+    renamed = [replace(c, name=n) for c, n in zip(columns(3), "102", strict=True)]
+    named = DataSpec(tuple(renamed))
+    blocks = {"a": [0, np.int64(2)], "b": ["1"]}
+    assert [block.columns for block in named.with_blocks(blocks).blocks] == [(1, 2), (0,)]
+    with pytest.raises(
+        SettingError, match=r"Got columns \['3'\] in block 'a'.*list of names that"
+    ):
+        named.with_blocks({"a": [3]})
 
 
 def test_a_block_may_have_the_name_of_a_column_in_a_block():

@@ -220,8 +220,9 @@ class DataSpec:
         Parameters
         ----------
         blocks : mapping of str to sequence of str or int, or None
-            From the name of a modality to the names of its columns, or to their places where
-            columns are those of an array, ``x0``, ``x1`` and so on; None changes nothing.
+            From the name of a modality to the names of its columns, which are whole numbers where
+            a frame's labels are, or to their places where columns are those of an array, ``x0``,
+            ``x1`` and so on; None changes nothing.
 
         Raises
         ------
@@ -259,7 +260,9 @@ class DataSpec:
         array = known == [f"x{j}" for j in range(len(known))]
         listed = isinstance(said, Iterable) and not isinstance(said, (str, bytes))
         some = list(said) if listed else []
-        names: list[Any] = [f"x{one}" if array and _is_place(one) else one for one in some]
+        # A whole number is a label of a frame, and a place where columns have none.
+        start = "x" if array else ""
+        names: list[Any] = [f"{start}{one}" if _is_place(one) else one for one in some]
         wrong = [name for name in names if not isinstance(name, str) or count[name] != 1]
         if wrong or not listed:
             raise SettingError(
