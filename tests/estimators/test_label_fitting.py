@@ -321,3 +321,16 @@ def test_the_choice_of_a_temperature_looks_that_often(monkeypatch):
         model.fit(x, y)
         counts.append(len(calls))
     assert counts[1] - counts[0] == 4
+
+
+def test_joint_training_of_images_leaves_the_noisy_gradient_out():
+    rng = np.random.default_rng(0)
+    images, y = rng.random((80, 1, 2, 2), np.float32), np.arange(80) % 2
+    images[:30, 0, 0, 0] = np.nan
+    made = []
+    for x, observation in ((images, "bernoulli"), (images.reshape(80, 4), "gaussian")):
+        generator = MIWAEImputer(observation=observation, max_steps=2, hidden=(4,), random_state=0)
+        for sampler in (None, "relaxed"):
+            model = SupMIWAEClassifier(generator=generator, sampler=sampler, **HEAD)
+            made.append(model.fit(x, y).model_.sampler)
+    assert made == ["dropped", "relaxed", "score", "relaxed"]

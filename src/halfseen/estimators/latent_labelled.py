@@ -31,7 +31,7 @@ from halfseen.estimators.latent import LatentImputer
 from halfseen.estimators.quality import warn_of_few
 from halfseen.estimators.stored_network import restore_network
 from halfseen.nn.inputs import CompletedRow
-from halfseen.terms.completion import SAMPLERS
+from halfseen.terms.completion import SAMPLERS, Sampler
 from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelTerm
 from halfseen.terms.latent import LatentModel
@@ -51,7 +51,7 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
     """
 
     strategy: str
-    sampler: str
+    sampler: Sampler | None
     n_importance: int
     n_importance_predict: int
     #: Whether prior and weights are the generator's. In earlier versions labels were averaged, and
@@ -72,7 +72,7 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
         self._train(rows)
 
     def _check_settings(self) -> None:
-        for name, allowed in {"strategy": STRATEGIES, "sampler": SAMPLERS}.items():
+        for name, allowed in {"strategy": STRATEGIES, "sampler": (None, *SAMPLERS)}.items():
             if getattr(self, name) not in allowed:
                 raise SettingError(
                     f"Got {name}={getattr(self, name)!r}. Expected one of {allowed}."
@@ -133,11 +133,17 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
                 base.observation,
                 terms,  # type: ignore[arg-type]
                 base.gradient,
-                self.sampler,  # type: ignore[arg-type]
+                self._sampler(),
                 base.prior if self.as_generated_ else None,
                 conditional=base.conditional and self.as_generated_,
             )
         self.model_.to(self.device, torch.float32)
+
+    def _sampler(self) -> Sampler:
+        """How choices teach the decoder: over hundreds of pixels the unbiased way is too noisy."""
+        if self.sampler is not None:
+            return self.sampler
+        return "dropped" if self.generator_.units_.spec.images else "score"
 
     @property
     def _is_direct(self) -> bool:
@@ -274,7 +280,7 @@ class LatentClassifier(IncompleteClassifier, LatentLabelEstimator):
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,
-        sampler: Literal["score", "dropped", "straight-through", "relaxed", "mean"] = "score",
+        sampler: Sampler | None = None,
         n_importance: int = 10,
         n_importance_predict: int = 1000,
         class_weight: str | Mapping[Any, float] | None = None,
@@ -312,7 +318,7 @@ class LatentRegressor(IncompleteRegressor, LatentLabelEstimator):
         hidden: Sequence[int] = (128, 128),
         activation: str = "silu",
         dropout: float = 0.0,
-        sampler: Literal["score", "dropped", "straight-through", "relaxed", "mean"] = "score",
+        sampler: Sampler | None = None,
         n_importance: int = 10,
         n_importance_predict: int = 1000,
         calibrate: bool = True,
