@@ -65,9 +65,9 @@ class SupMIWAEClassifier(LatentClassifier):
     sampler : {"score", "dropped", "straight-through", "relaxed", "mean"} or None
         How sampled categories, pixels and repeated values teach the decoder with
         ``strategy="joint"``; see :class:`halfseen.terms.latent.LatentModel`. "score" is unbiased,
-        but noisy where hundreds of cells are sampled, as in images. None takes "dropped" for
-        images, where it had the lower error, and "score" elsewhere. Heads of images of which
-        little is seen may do better with "mean".
+        but noisy where hundreds of cells are sampled, as in images. None takes "mean" for
+        images: heads then see means of pixels given z in place of samples, which had the lowest
+        error with every strategy; and "score" elsewhere.
     n_importance, n_importance_predict : int
         K in training, and when answering; memory does not grow with it.
     class_weight : {"balanced"}, mapping or None
