@@ -17,11 +17,14 @@ from labels import (
     ADVERSARIES,
     MODALITIES,
     PATCHES,
+    READING_LABELS,
+    READING_MODALITIES,
     READING_PATCHES,
     SHORT_ADVERSARIES,
     SHORT_MODALITIES,
     SHORT_PATCHES,
     labels,
+    quick_times,
 )
 from labels import SHORT as LABELS
 from report import above_best, read, report
@@ -106,12 +109,13 @@ def main() -> None:
     sections = [self_masking(), short, told, parts, games, laws, fast, more]
     block = "\n\n".join([START, *sections, END])
     README.write_text(head + block + tail)
-    everything = labels(MODALITIES, introduction=ABOUT_MODALITIES)
+    told = labels() + "\n\n" + READING_LABELS
+    everything = labels(MODALITIES, introduction=ABOUT_MODALITIES) + "\n\n" + READING_MODALITIES
     games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES)
     laws = labels(PATCHES, introduction=ABOUT_PATCHES) + "\n\n" + READING_PATCHES
     masked = self_masking(softer=True)
-    sections = ["# Results", masked, whole, closed_forms(), labels(), everything, games, laws]
-    sections.append(fast)
+    sections = ["# Results", masked, whole, closed_forms(), told, everything, games, laws]
+    sections += [fast, quick_times()]
     DETAILS.write_text("\n\n".join(sections).replace("](docs/", "](") + "\n")
 
 
