@@ -9,7 +9,7 @@ import halfseen
 from halfseen.errors import SettingError
 from halfseen.training.settings import ALLOWED, check_training
 
-TRUTHS = {name for name, (_, expected) in ALLOWED.items() if "True or False" in expected}
+TRUTHS = [name for name, (_, expected) in ALLOWED.items() if "True or False" in expected]
 WRONG = {
     "n_members": [0, -1, 2.5, True, "a"],
     "n_bins": [2.5, "a", -1, None, True],
@@ -102,7 +102,7 @@ def test_settings_that_are_so_or_not_are_known():
         for kind in methods
         for name, setting in inspect.signature(kind).parameters.items()
     }
-    assert {name for name, kind in said.items() if kind.startswith("bool")} - {"verbose"} == TRUTHS
+    assert {name for name, kind in said.items() if kind.startswith("bool")} - {"verbose"} == set(TRUTHS)
 
 
 @pytest.mark.parametrize("kind", [halfseen.FilledClassifier, halfseen.FilledRegressor])
