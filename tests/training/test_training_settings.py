@@ -102,7 +102,8 @@ def test_settings_that_are_so_or_not_are_known():
         for kind in methods
         for name, setting in inspect.signature(kind).parameters.items()
     }
-    assert {name for name, kind in said.items() if kind.startswith("bool")} - {"verbose"} == set(TRUTHS)
+    truths = {name for name, kind in said.items() if kind.startswith("bool")}
+    assert truths - {"verbose"} == set(TRUTHS)
 
 
 @pytest.mark.parametrize("kind", [halfseen.FilledClassifier, halfseen.FilledRegressor])
