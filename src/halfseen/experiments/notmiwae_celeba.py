@@ -24,7 +24,7 @@ from halfseen.mechanisms.images import ClippingMask
 from halfseen.methods.miwae import MIWAEImputer
 from halfseen.methods.not_miwae import NotMIWAEImputer
 
-__all__ = ["NOTMIWAE_CELEBA", "FaceAnswer", "Faces", "draw_faces", "make_faces"]
+__all__ = ["NOTMIWAE_CELEBA", "FaceAnswer", "Faces", "draw_faces", "fit_faces", "make_faces"]
 
 THRESHOLD, SLOPE = 0.75, 50.0
 ALL, SHORT = "all training pictures", "1 600 training pictures, short budget"
@@ -151,16 +151,27 @@ def _knn(task: Faces, seed: int) -> FaceAnswer:
     return FaceAnswer(filled.reshape(task.x_test.shape))
 
 
+def fit_faces(make: Callable[..., Any], task: Faces, seed: int, **settings: Any) -> Any:
+    """An imputer with convolutions, fitted to the clipped training faces.
+
+    Parameters
+    ----------
+    make : type
+        MIWAEImputer or NotMIWAEImputer.
+    task : Faces
+        With the budget.
+    seed : int
+        Of the fit.
+    **settings
+        Of the imputer, in place of those of the budget.
+    """
+    words = {**task.settings, "random_state": seed, "device": best_device(), **settings}
+    return make(network="conv", hidden=CHANNELS, **words).fit(task.x_train)
+
+
 def _model(make: Callable[..., Any], **settings: Any) -> Run:
     def run(task: Faces, seed: int) -> FaceAnswer:
-        imputer = make(
-            network="conv",
-            hidden=CHANNELS,
-            random_state=seed,
-            device=best_device(),
-            **task.settings,
-            **settings,
-        ).fit(task.x_train)
+        imputer = fit_faces(make, task, seed, **settings)
         return FaceAnswer(imputer.transform(task.x_test), _mechanism(imputer))
 
     return run
