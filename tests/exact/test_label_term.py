@@ -15,7 +15,7 @@ from halfseen.core.noise import Noise
 from halfseen.core.spec import Column, DataSpec
 from halfseen.estimators.answers import Answers
 from halfseen.estimators.label_answers import LabelAnswers
-from halfseen.estimators.label_objectives import look
+from halfseen.estimators.label_objectives import log_labels, look
 from halfseen.mechanisms import SelfMasking
 from halfseen.objectives.importance import importance_bound, named_losses
 from halfseen.terms.completion import SAMPLERS, Term
@@ -68,7 +68,8 @@ def batch_of(s, codes=(0, 2, 1, 1), seed=3):
 
 
 def log_label(model, batch, noise):
-    return look(model, batch, noise).log_label(model.terms["label"].law, batch.y)
+    law = model.terms["label"].law
+    return log_labels([look(model, batch, noise)], law, batch, [float(law.temperature)])[0]
 
 
 def without_label(batch):
