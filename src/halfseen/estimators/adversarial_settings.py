@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from halfseen.errors import SettingError
+from halfseen.training.settings import is_count
 
 __all__ = [
     "check_numbers",
     "check_sizes",
     "check_width_words",
     "check_words",
-    "is_size",
     "rounds_of_fit",
 ]
 
@@ -59,7 +57,7 @@ def check_sizes(settings: Any, names: Iterable[str], *, optional: Iterable[str] 
         value = getattr(settings, name)
         if value is None and name in optional:
             continue
-        if not is_size(value):
+        if not is_count(value):
             raise SettingError(f"Got {name}={value!r}. Expected a positive whole number.")
 
 
@@ -81,12 +79,6 @@ def check_width_words(settings: Any, names: Iterable[str], word: str | None) -> 
             raise SettingError(
                 f"Got {name}={value!r}. Expected widths of layers such as (128, 128), or {word!r}."
             )
-
-
-def is_size(value: Any) -> bool:
-    """Whether this is a positive whole number."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return whole and value >= 1
 
 
 def rounds_of_fit(n_iter: int) -> int:

@@ -82,8 +82,6 @@ class ConditionalNetworkImputer(ConditionalImputer):
     def _check_settings(self) -> None:
         for name in WHOLE:
             _whole(name, getattr(self, name), 1)
-        if self.n_members is not None:
-            _whole("n_members", self.n_members, 1)
         if self.linear_rank is not None:
             _whole("linear_rank", self.linear_rank, 0)
         for name in SHARES:

@@ -10,6 +10,7 @@ import torch
 
 from halfseen.core.stored import member
 from halfseen.errors import FileFormatError, SettingError
+from halfseen.training.settings import check_training
 
 __all__ = ["check_header", "check_params", "check_settings", "count_columns"]
 
@@ -123,11 +124,7 @@ def check_settings(estimator: Any) -> None:
                 f"The file asks for {name}={str(value)[:40]}. Expected a whole number from 1 to "
                 f"{most}, so that an answer takes no ages: pass it, as in load(path, {name}=10)."
             )
-    dropout = getattr(estimator, "dropout", 0)
-    if type(dropout) not in (int, float) or not 0 <= dropout < 1:
-        raise SettingError(
-            f"The file has dropout={str(dropout)[:40]}. Expected a number in [0, 1)."
-        )
+    check_training(estimator.get_params(deep=False))
     for name in ("_check_settings", "_check_training"):
         check = getattr(estimator, name, None)
         if check is not None:

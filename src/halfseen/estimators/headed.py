@@ -26,7 +26,6 @@ from halfseen.terms.direct import DirectModel
 from halfseen.terms.label import LabelLaw
 from halfseen.training.loop import TrainConfig
 from halfseen.training.progress import progress
-from halfseen.training.settings import check_training
 
 __all__ = ["HeadEstimator"]
 
@@ -84,7 +83,6 @@ class HeadEstimator(LabelEstimator):
 
     def _check_training(self) -> None:
         """Settings that nothing else would refuse."""
-        check_training({"n_bins": self.n_bins})
         if self.patience is not None and self.validation_fraction == 0:
             raise SettingError(
                 f"Got patience={self.patience} and validation_fraction=0. Patience needs rows "

@@ -25,7 +25,6 @@ from halfseen.estimators.adversarial_settings import (
     check_sizes,
     check_width_words,
     check_words,
-    is_size,
     rounds_of_fit,
 )
 from halfseen.estimators.base import store
@@ -39,7 +38,7 @@ from halfseen.estimators.players import CellImputer, RowMaker
 from halfseen.estimators.resuming import check_ended
 from halfseen.nn.critics import Critic
 from halfseen.nn.outputs import CellOutput
-from halfseen.training.settings import check_training
+from halfseen.training.settings import check_training, is_count
 
 __all__ = ["MaskedImputer"]
 
@@ -302,7 +301,7 @@ class MaskedImputer(MaskedRows, AdversarialImputer):
         check_is_fitted(self, "codec_")
         check_training(self.get_params(deep=False))
         self._check_settings()
-        if max_steps is not None and not is_size(max_steps):
+        if max_steps is not None and not is_count(max_steps):
             raise SettingError(f"Got max_steps={max_steps!r}. Expected a positive whole number.")
         other = copy.deepcopy(self)
         # It has an imputer from here on, in files too.

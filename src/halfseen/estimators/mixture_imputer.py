@@ -206,10 +206,7 @@ class MixtureImputer(ConditionalImputer):
             watch=lambda step, value: None if watch is None else watch(step),
         )
         if path.interrupted:
-            if watch is None or not path.objective:
-                # Nothing is fitted yet that could be kept.
-                raise KeyboardInterrupt
-            self.stopped_ = "interrupted"
+            self._keep_interrupted(watch is not None and bool(path.objective))
             warnings.warn(INTERRUPTED, TrainingWarning, stacklevel=2)
         if watch is not None:
             self.history_ += [
@@ -262,6 +259,12 @@ class MixtureImputer(ConditionalImputer):
             return walks[0][0], 1.0
         best = min(tried, key=lambda candidate: candidate.error)
         return best.shape, best.temperature if self.calibrate else 1.0
+
+    def _keep_interrupted(self, begun: bool) -> None:
+        """Note that a fit was interrupted, or pass that on where it has nothing to keep yet."""
+        if not begun:
+            raise KeyboardInterrupt
+        self.stopped_ = "interrupted"
 
     # ---- answering ----------------------------------------------------------------------
 

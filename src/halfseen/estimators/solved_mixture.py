@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 from torch import Tensor
 
 from halfseen.core.factor_mixture import FactorMixture
@@ -56,21 +56,14 @@ class SolvedMixtureImputer(MixtureImputer):
         store(self, own)
 
     @property
+    @abstractmethod
     def _one_noise(self) -> bool:
         """Whether the features of a component share one variance of the noise."""
-        raise NotImplementedError
 
     def _check_settings(self) -> None:
         super()._check_settings()
         if self.solver not in ("em", "gradient"):
             raise SettingError(f"Got solver={self.solver!r}. Expected one of ('em', 'gradient').")
-        for name in ("max_steps", "batch_size"):
-            value = getattr(self, name)
-            open_ = name == "max_steps" and value is None
-            if not open_ and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise SettingError(f"Got {name}={value!r}. Expected a positive whole number.")
-        if not 0 < self.lr < np.inf:
-            raise SettingError(f"Got lr={self.lr!r}. Expected a number above 0, such as 0.01.")
 
     def _fitted(
         self,
@@ -89,10 +82,7 @@ class SolvedMixtureImputer(MixtureImputer):
         fit = FactorFit(steps, self.batch_size, self.seed_ + part)
         history = fit.run(model, config, lambda *_: None)
         if history.stopped == "interrupted":
-            if watch is None or not history.rows:
-                # Nothing is fitted yet that could be kept.
-                raise KeyboardInterrupt
-            self.stopped_ = "interrupted"
+            self._keep_interrupted(watch is not None and bool(history.rows))
         if watch is not None:
             watch(n_steps)
             self.history_ += [{"start": part, **row} for row in history.rows]

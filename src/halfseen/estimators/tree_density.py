@@ -79,10 +79,8 @@ class TreeDensity(RowDrawer):
 
     def _check_settings(self) -> None:
         sizes: dict[str, Any] = {"channels": self._channels(image=False)}
-        for name in ("n_components", "patch", "n_members"):
+        for name in ("n_components", "patch"):
             sizes[name] = (getattr(self, name),)
-        if self.n_members is None:
-            del sizes["n_members"]
         for name, given in sizes.items():
             if not all(isinstance(v, (int, np.integer)) and v > 0 for v in given) or not given:
                 raise SettingError(

@@ -67,7 +67,7 @@ class SupMIWAEClassifier(LatentClassifier):
         ``strategy="joint"``; see :class:`halfseen.terms.latent.LatentModel`. "score" is unbiased,
         but noisy where hundreds of cells are sampled, as in images. None takes "mean" for
         images: heads then see means of pixels given z in place of samples, which had the lowest
-        error with every strategy; and "score" elsewhere.
+        error on digits of which 70 and 90 % are missing; and "score" elsewhere.
     n_importance, n_importance_predict : int
         K in training, and when answering; memory does not grow with it.
     class_weight : {"balanced"}, mapping or None

@@ -11,7 +11,7 @@ import numpy as np
 
 from halfseen.errors import SettingError
 
-__all__ = ["SCHEDULES", "check_training"]
+__all__ = ["SCHEDULES", "check_training", "is_count"]
 
 SCHEDULES = ("one-cycle", "cosine", "constant")
 
@@ -22,7 +22,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether this is a positive whole number."""
     return _is_whole(value) and int(value) >= 1
 
 
@@ -47,7 +48,7 @@ def _are_widths(value: Any) -> bool:
     # As wide as a row: a word of the methods whose networks may be so.
     if value is None or (isinstance(value, str) and value == "row"):
         return True
-    return isinstance(value, (Sequence, np.ndarray)) and all(map(_is_count, value))
+    return isinstance(value, (Sequence, np.ndarray)) and all(map(is_count, value))
 
 
 def _or_none(check: Check) -> Check:
@@ -74,11 +75,11 @@ TRUTHS = (
 
 # Each setting by name, with what it may be and how messages say so.
 ALLOWED: dict[str, tuple[Check, str]] = {
-    "n_members": (_or_none(_is_count), f"{COUNT}, or None where the method can choose"),
+    "n_members": (_or_none(is_count), f"{COUNT}, or None where the method can choose"),
     "n_bins": (lambda value: _is_whole(value) and value >= 0, "a whole number of at least 0"),
-    "max_steps": (_or_none(_is_count), f"{COUNT}, or None to choose by the number of rows"),
-    "batch_size": (_is_count, COUNT),
-    "patience": (_or_none(_is_count), f"{COUNT}, or None never to stop early"),
+    "max_steps": (_or_none(is_count), f"{COUNT}, or None to choose by the number of rows"),
+    "batch_size": (is_count, COUNT),
+    "patience": (_or_none(is_count), f"{COUNT}, or None never to stop early"),
     "time_budget": (
         _or_none(lambda value: _is_number(value) and value >= 0),
         "a number of seconds, 0 or more, or None for no limit",
