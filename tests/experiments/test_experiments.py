@@ -11,6 +11,7 @@ from rich.console import Console
 
 from halfseen import experiments
 from halfseen.datasets.uci import UCI
+from halfseen.errors import SettingError
 from halfseen.experiments import fills, runner
 from halfseen.experiments.design import Cell, Experiment, Metric, Row, Task
 from halfseen.experiments.notmiwae_uci import DROPPED, NOTMIWAE_UCI, make_task
@@ -158,6 +159,18 @@ def test_protocols_of_some_tables_have_published_values_of_their_own():
     assert [(c.protocol, c.table) for c in cells] == [("p", "a"), ("p", "b"), ("q", "a")]
     found = [other.published(vars(cell), "error") for cell in cells]
     np.testing.assert_array_equal(found, [1.0, np.nan, 2.0])
+
+
+def test_quick_runs_have_further_protocols_when_asked():
+    settings = tuple((protocol, "u") for protocol in "pqr")
+    other = replace(TINY, settings=settings, quick_settings=settings, quick_protocols=("q",))
+    assert {c.protocol for c in other.cells()} == {"p", "q", "r"}
+    assert {c.protocol for c in other.cells(quick=True)} == {"q"}
+    assert {c.protocol for c in other.cells(quick=True, protocols=["r", "p"])} == {"p", "r"}
+    with pytest.raises(
+        SettingError, match=r"Got protocol 's'. Expected some of \['p', 'q', 'r'\]"
+    ):
+        other.cells(protocols=["s"])
 
 
 def test_a_task_is_made_once_for_all_rows(tmp_path):

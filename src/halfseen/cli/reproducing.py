@@ -31,6 +31,9 @@ def reproduce(
         str, typer.Option(metavar="A,B", help="Some of the methods, by their keys.")
     ] = "",
     tables: Annotated[str, typer.Option(metavar="A,B", help="Some of the tables.")] = "",
+    protocols: Annotated[
+        str, typer.Option(metavar="A,B", help="Some of the ways that cells are hidden.")
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
 ) -> None:
     """Run an experiment of a paper, and set its results beside the published ones."""
@@ -47,6 +50,7 @@ def reproduce(
         seeds=seeds,
         rows=_names(rows),
         tables=_names(tables),
+        protocols=_names(protocols),
         n_jobs=jobs,
     )
 

@@ -73,6 +73,7 @@ def run(
     seeds: int | Sequence[int] | None = None,
     rows: Sequence[str] | None = None,
     tables: Sequence[str] | None = None,
+    protocols: Sequence[str] | None = None,
     n_jobs: int = 1,
 ) -> None:
     """Run an experiment and print its table beside the published one.
@@ -90,9 +91,9 @@ def run(
         Folder of the tables and pictures, see :func:`halfseen.datasets.load_uci`.
     seeds : int or sequence of int, optional
         How many seeds, or which.
-    rows, tables : sequence of str, optional
-        Some of the experiment's rows, by key, and tables; by default all rows, and the tables
-        that are usual for this kind of run.
+    rows, tables, protocols : sequence of str, optional
+        Some of the experiment's rows, by key, tables, and ways that cells are hidden; by default
+        all rows, and the tables and protocols that are usual for this kind of run.
     n_jobs : int, default=1
         Processes, each with one thread if there are several.
     """
@@ -104,6 +105,8 @@ def run(
         )
     experiment = experiments[name]
     path = Path(out) if out is not None else Path("results", f"{name}.jsonl")
-    cells = experiment.cells(quick=quick, seeds=seeds, rows=rows, tables=tables)
+    cells = experiment.cells(
+        quick=quick, seeds=seeds, rows=rows, tables=tables, protocols=protocols
+    )
     records = run_cells(experiment, cells, path, data, n_jobs)
     report(experiment, records)

@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--rows", nargs="+")
     parser.add_argument("--tables", nargs="+")
+    parser.add_argument("--protocols", nargs="+")
     parser.add_argument("--n-jobs", type=int, default=1)
     run(**vars(parser.parse_args(arguments)))
 

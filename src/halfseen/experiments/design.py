@@ -160,6 +160,8 @@ class Experiment:
         The setting of the published values; by default they stand beside every setting.
     usual_tables, quick_tables : tuple of str
         Tables that run where none is asked for; all if empty, and the usual ones.
+    quick_protocols : tuple of str
+        Protocols that a quick run has where none is asked for; all of its settings if empty.
     random_masks : tuple of str
         Protocols whose holes depend on the seed.
     protocol_tables : mapping of str to tuple of str
@@ -182,6 +184,7 @@ class Experiment:
     published_under: tuple[str, str] | None = None
     usual_tables: tuple[str, ...] = ()
     quick_tables: tuple[str, ...] = ()
+    quick_protocols: tuple[str, ...] = ()
     random_masks: tuple[str, ...] = ()
     protocol_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     n_seeds: int = 5
@@ -208,6 +211,7 @@ class Experiment:
         seeds: int | Sequence[int] | None = None,
         rows: Iterable[str] | None = None,
         tables: Iterable[str] | None = None,
+        protocols: Iterable[str] | None = None,
     ) -> list[Cell]:
         """The runs that are asked for, whole rounds of one seed first."""
         if rows is None:
@@ -219,12 +223,19 @@ class Experiment:
         if seeds is None:
             seeds = self.quick_seeds if quick else self.n_seeds
         numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-        settings = self.quick_settings if quick else self.settings
+        settings = self._settings(quick, protocols)
         cells = [
             Cell(self.name, table, protocol, units, key, seed, quick)
             for seed, (protocol, units), table, key in product(numbers, settings, names, chosen)
         ]
         return [cell for cell in cells if self._worth(cell, numbers[0])]
+
+    def _settings(self, quick: bool, protocols: Iterable[str] | None) -> list[tuple[str, str]]:
+        settings = self.quick_settings if quick else self.settings
+        known = list(dict.fromkeys(protocol for protocol, _ in settings))
+        usual = self.quick_protocols if quick and self.quick_protocols else known
+        wanted = _chosen("protocol", usual if protocols is None else protocols, known)
+        return [setting for setting in settings if setting[0] in wanted]
 
     def _worth(self, cell: Cell, first: int) -> bool:
         """Whether a cell says anything new, or enough of it in a quick run."""

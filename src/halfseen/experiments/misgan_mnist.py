@@ -213,10 +213,11 @@ MISGAN_MNIST = Experiment(
     rows=ROWS,
     metrics=METRICS,
     settings=tuple((protocol, FULL) for protocol in PROTOCOLS),
-    quick_settings=tuple((protocol, SHORT) for protocol in ("block-0.9", "quadrants")),
+    quick_settings=tuple((protocol, SHORT) for protocol in PROTOCOLS),
     make=make_digits,
     score=image_scores,
     usual_tables=("mnist",),
+    quick_protocols=("block-0.9", "quadrants"),
     n_seeds=1,
     quick_seeds=1,
 )
