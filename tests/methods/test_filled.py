@@ -45,6 +45,16 @@ def test_a_column_takes_its_mean_in_the_units_of_the_table(kind):
     np.testing.assert_allclose(filled(model, frame)[::3, 0], frame["a"].mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("fill", "expected"), [("mean", [0.2, 0.5, 0.3]), ("zero", [0, 0, 0])])
+def test_a_category_takes_the_shares_of_its_levels(fill, expected):
+    levels = [*"aa", *"bbbbb", *"ccc"]
+    frame = pd.DataFrame({"a": [*levels, None, None], "b": np.arange(12) % 2})
+    model = FilledClassifier(fill=fill, max_steps=1, hidden=(2,)).fit(frame, np.arange(12) % 2)
+    batch = model._rows(np.array([[np.nan, np.nan]])).take(slice(None))
+    found = model.model_.inputs(batch.x, batch.s)[0, 0, 0].numpy()
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("method", [FilledClassifier, FilledRegressor])
 def test_coins_are_drawn_of_shares_only(method):
     rng = np.random.default_rng(0)
