@@ -93,6 +93,9 @@ ours at that size and below it, and behind at larger ones. Our networks have a f
 so that all floors of the table give them one NLL. Bits per pixel rest on 200 pictures and 20
 draws."""
 
+# Of a table; what was asked for beyond the usual then stands in tables of its own.
+MOST_COLUMNS = 8
+
 
 def labels(
     names: tuple[str, ...] = NAMES, *, main: bool = False, introduction: str = INTRODUCTION
@@ -134,6 +137,7 @@ def _experiment(name: str, records: list[dict], main: bool) -> list[str]:
     found = summary(experiment, records)
     titles = {metric.name: metric.label.replace("|", "\\|") for metric in experiment.metrics}
     found["label"] = found["label"].str.replace("|", "\\|", regex=False)
+    found["whole"] = found["table"]
     if found["protocol"].nunique() > 1:
         found["table"] = found["table"] + ", " + found["protocol"]
     parts = [f"**{experiment.title}** (`{name}`; {found['units'].iloc[0]})"]
@@ -141,10 +145,15 @@ def _experiment(name: str, records: list[dict], main: bool) -> list[str]:
         if main:
             found = found[found["metric"].isin([m.name for m in experiment.metrics[:4]])]
         return [*parts, _by_metric(found, titles)]
+    usual = {f"{c.table}, {c.protocol}" for c in experiment.cells(quick=True)}
+    wide = found["table"].nunique() > MOST_COLUMNS
     for metric, part in found.groupby("metric", sort=False):
         if main and metric != experiment.metrics[0].name:
             break
-        parts.append(_by_table(part, titles[str(metric)]))
+        title, asked = titles[str(metric)], ~part["table"].isin(usual) & wide
+        parts.append(_by_table(part[~asked], title))
+        if asked.any() and not main and metric in [m.name for m in experiment.metrics[:2]]:
+            parts += _by_protocol(part[part["whole"].isin(part[asked]["whole"])], title)
     return parts
 
 
@@ -156,6 +165,15 @@ def _by_metric(found: pd.DataFrame, titles: dict[str, str]) -> str:
     for label, part in found.groupby("label", sort=False):
         lines.append(_line(str(label), part.set_index("metric"), metrics))
     return "\n".join(lines)
+
+
+def _by_protocol(found: pd.DataFrame, title: str) -> list[str]:
+    """Rows by protocols, a table for each data set that was asked for under further ones."""
+    parts = []
+    for name, part in found.groupby("whole", sort=False):
+        short = part.assign(table=part["protocol"])
+        parts.append(_by_table(short, f"{name}: {title}"))
+    return parts
 
 
 def _by_table(found: pd.DataFrame, title: str) -> str:

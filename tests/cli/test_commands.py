@@ -1,12 +1,14 @@
 """Every command on a tiny table: what it writes, and what it says."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 import halfseen
 from halfseen.cli import app
 from halfseen.cli.making import parse_settings
+from halfseen.datasets.uci import UCI
 
 TINY = ["--max-steps", "30", "--set", "hidden=[8]", "--set", "n_members=1"]
 TINY += ["--set", "n_importance_predict=50"]
@@ -195,6 +198,24 @@ def test_experiments_are_listed():
     result = run("reproduce", "notmiwae-uki")
     assert result.exit_code == 1
     assert "Did you mean 'notmiwae-uci'?" in result.stderr
+
+
+def test_some_cells_of_an_experiment_are_run(tmp_path):
+    names = UCI["zoo"].columns
+    pd.DataFrame(np.arange(101 * len(names)).reshape(101, -1) % 3, columns=names).to_parquet(
+        tmp_path / "zoo.parquet"
+    )
+    out, cells = tmp_path / "out.jsonl", ("--rows", "mode", "--tables", "zoo", "--seeds", 2)
+    words = ("--quick", "--data", tmp_path, "--out", out, "--protocols", "mcar-0.7,mcar-0.3")
+    result = run("reproduce", "vsae-uci", *cells, *words)
+    assert result.exit_code == 0, result.output
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(r["protocol"], r["seed"]) for r in told] == [
+        ("mcar-0.3", 0), ("mcar-0.7", 0), ("mcar-0.3", 1), ("mcar-0.7", 1)
+    ]  # fmt: skip
+    result = run("reproduce", "vsae-uci", "--quick", "--protocols", "mcar-0.4")
+    assert result.exit_code == 1
+    assert "Got protocol 'mcar-0.4'" in result.stderr
 
 
 def test_version():
