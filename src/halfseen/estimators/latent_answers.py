@@ -19,7 +19,7 @@ from halfseen.estimators.answers import Answers
 from halfseen.estimators.base import BaseImputer, inner_share
 from halfseen.estimators.generating import RowGenerator, latent_rows
 from halfseen.estimators.quality import warn_of_diagnostics, warn_of_few
-from halfseen.estimators.repeats import Repeats
+from halfseen.estimators.repeats import Repeats, log_units
 from halfseen.terms.latent import LatentModel
 from halfseen.terms.pixels import check_shares
 
@@ -184,7 +184,9 @@ class LatentAnswers(RowGenerator, BaseImputer):
         """Importance-weighted bound on the log-density of each row, in data units.
 
         The bound is on log p(x_obs), or on log p(x_obs, s) for a model with a mechanism; the
-        two are not comparable.
+        two are not comparable. Categories, counts and values that come back have
+        probabilities. In a column with few distinct values any other one is as likely as the
+        nearest of these times 1e-4 times a Cauchy density about them.
 
         Parameters
         ----------
@@ -203,10 +205,8 @@ class LatentAnswers(RowGenerator, BaseImputer):
         if values.shape[1] == 0:
             return np.zeros(len(values))
         answers = replace(self._answers(), n_importance=n_importance)
-        bound = answers.diagnose(self._rows(values)).bound.cpu().numpy()
-        jacobian = self.units_.log_jacobian(np.nan_to_num(values))
-        jacobian[self.repeats_.hits(self.units_.to_model(values))] = 0.0
-        return bound + np.where(np.isnan(values), 0.0, jacobian).sum(1)
+        bound = answers.diagnose(self._rows(self.repeats_.nearest(values))).bound.cpu().numpy()
+        return bound + log_units(self.units_, self.repeats_, values)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean of :meth:`score_samples`."""

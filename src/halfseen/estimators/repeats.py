@@ -14,9 +14,10 @@ import numpy as np
 
 from halfseen.core.spec import NUMERIC, DataSpec
 from halfseen.core.stored import entries, number, numbers, whole
+from halfseen.core.units import Units
 from halfseen.errors import FileFormatError, SettingError
 
-__all__ = ["NO_REPEATS", "Repeats", "find_repeats"]
+__all__ = ["NO_REPEATS", "Repeats", "find_repeats", "log_units"]
 
 # A grid has at most so many values, each seen so often on average.
 MOST_VALUES, SEEN_EACH = 40, 10
@@ -24,6 +25,8 @@ MOST_VALUES, SEEN_EACH = 40, 10
 ATOM_SHARE = 0.1
 # How near to an atom a draw counts as the atom, in model units.
 ATOM_REACH = 1e-5
+# Share of the cells of a column with few distinct values that hold yet another one.
+UNSEEN = 1e-4
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,14 @@ class Repeats:
             out[:, j] = np.abs(x[:, j] - atom) < ATOM_REACH
         return out
 
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """Cells (n, p) in data units, those of a grid moved to its nearest value."""
+        out = values.copy()
+        for j in self.grid:
+            seen = ~np.isnan(values[:, j])
+            out[seen, j] = _nearest(values[seen, j], self.exact[j])
+        return out
+
     def snap(self, x: np.ndarray, data: np.ndarray) -> np.ndarray:
         """Give repeated values back as they stand in the table, to the last bit.
 
@@ -101,9 +112,14 @@ class Repeats:
                 at_atom = np.abs(x[..., j] - self.atom[j]) < ATOM_REACH
                 data[..., j] = np.where(at_atom, known[0], data[..., j])
             else:
-                middles = (known[1:] + known[:-1]) / 2
-                data[..., j] = known[np.searchsorted(middles, data[..., j])]
+                data[..., j] = _nearest(data[..., j], known)
         return data
+
+
+def _nearest(values: np.ndarray, known: Any) -> np.ndarray:
+    """The nearest one of rising values to each."""
+    known = np.asarray(known)
+    return known[np.searchsorted((known[1:] + known[:-1]) / 2, values)]
 
 
 def _by_column(state: Any, name: str, n_columns: int) -> list[tuple[int, Any]]:
@@ -113,6 +129,53 @@ def _by_column(state: Any, name: str, n_columns: int) -> list[tuple[int, Any]]:
 
 
 NO_REPEATS = Repeats()
+
+
+def log_units(units: Units, repeats: Repeats, values: np.ndarray) -> np.ndarray:
+    """What log-densities of rows gain on the way from model units to those of the data.
+
+    Cells with densities gain the slope of their map; so do the cells of counts beside an atom,
+    whose law has a density, which at whole numbers is nearly a probability. Cells with a
+    probability gain nothing. A cell off its grid is read as the nearest value: it loses what
+    the share ``UNSEEN`` of such cells loses, spread over all numbers by a Cauchy law about the
+    grid, so that no value has a probability that belongs to another.
+
+    Parameters
+    ----------
+    units : Units
+        Of the model.
+    repeats : Repeats
+        Of the columns.
+    values : array of shape (n, p)
+        Data units, NaN where missing.
+
+    Returns
+    -------
+    array of shape (n,)
+
+    Examples
+    --------
+    >>> found = Repeats(grid={0: [1.0, 2.0]}, exact={0: [1.0, 2.0]})
+    >>> units = Units.identity(DataSpec.continuous(1))
+    >>> log_units(units, found, np.array([[2.0], [np.nan], [3.0], [999.0]])).round(1)
+    array([  0. ,   0. , -12. , -24.9])
+    """
+    gain = units.log_jacobian(np.nan_to_num(values), counts=True)
+    x = units.to_model(values)
+    plain = [j for j in units.spec.where("count") if j not in repeats.atom]
+    gain[:, plain] = 0.0
+    gain[repeats.hits(x)] = 0.0
+    for j, grid in repeats.grid.items():
+        off = np.abs(x[:, j, None] - np.asarray(grid)).min(1) > ATOM_REACH
+        gain[off, j] = _log_cauchy(values[off, j], np.asarray(repeats.exact[j])) + np.log(UNSEEN)
+    return np.where(np.isnan(values), 0.0, gain).sum(1)
+
+
+def _log_cauchy(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Log-density about the middle of a grid, half of whose mass is on its range."""
+    center = (grid[0] + grid[-1]) / 2
+    spread = (grid[-1] - grid[0]) / 2 or max(1.0, abs(center))
+    return -np.log(np.pi * spread) - 2 * np.log(np.hypot(1.0, (values - center) / spread))
 
 
 def find_repeats(
