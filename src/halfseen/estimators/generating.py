@@ -139,7 +139,8 @@ def _some_rows(
     model, members = imputer.model_, imputer.n_members_
     p, per_member = imputer.units_.spec.n_columns, -(-n_rows // members)
     empty = torch.zeros(per_member, p, device=generator.device)
-    batch, source = Batch(empty, empty, empty), Noise(generator, (members, 1, per_member))
+    shown = torch.ones_like(empty) if imputer._decodes_whole else empty
+    batch, source = Batch(empty, empty, shown), Noise(generator, (members, 1, per_member))
     z = model.prior(batch).sample(source, model.n_latent)
     decoded = model.observation(z, batch)
     if noise:

@@ -130,6 +130,11 @@ class LatentImputer(LatentAnswers):
         """Whether a mechanism that can be integrated out is."""
         return True
 
+    @property
+    def _decodes_whole(self) -> bool:
+        """Whether the decoder makes new rows as it makes those of which all is seen."""
+        return False
+
     def _sampler(self) -> Sampler:
         """How sampled choices teach the decoder, where a mechanism looks at them."""
         return "score"

@@ -144,9 +144,13 @@ class CVAEImputer(AutoencoderImputer):
 
     Notes
     -----
+    With ``condition="mask"`` densities are log p(x_obs | s), and rows are generated as the decoder
+    makes them where all is seen.
+
     With ``condition="data"``, ``hide_share=None`` hides in all rows, ``score_samples`` is of
-    what is seen given that it is seen, no bound on log p(x_obs), and ``log_likelihood`` is
-    refused.
+    what is seen given that it is seen, no bound on log p(x_obs), and ``log_likelihood`` and
+    ``generate`` are refused: given what is seen the missing cells of a row are all but
+    independent, in its draws, too. ``VAEACImputer`` has draws in which they belong together.
 
     Examples
     --------
@@ -177,6 +181,27 @@ class CVAEImputer(AutoencoderImputer):
                 "Got condition='data' without training masks: a decoder that sees all it has to "
                 "tell learns to copy. Expected hide_rate and hide_share above 0."
             )
+
+    @property
+    def _decodes_whole(self) -> bool:
+        # Of a row of which nothing is seen no cell is scored: the decoder has met no such mask.
+        return self.condition == "mask"
+
+    def generate(self, *arguments: Any, **settings: Any) -> Any:
+        """Make new rows, see :class:`VAEImputer`; refused with ``condition="data"``.
+
+        Raises
+        ------
+        SettingError
+            Also where the decoder knows rows only by what is seen of them.
+        """
+        if self.condition == "data":
+            raise SettingError(
+                "Got generate() of a CVAEImputer with condition='data', which has no law of whole "
+                "rows. Expected condition='mask', or VAEACImputer, which completes from what is "
+                "seen and has one."
+            )
+        return super().generate(*arguments, **settings)
 
     def _hide_share(self) -> float:
         always = self.condition == "data" and self.hide_share is None
