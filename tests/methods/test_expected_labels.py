@@ -277,6 +277,19 @@ def test_the_law_of_a_layer_is_that_of_conditional(X, imputer, trainable):
     assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
 
 
+def test_columns_far_from_zero_keep_their_digits(X):
+    """Seconds since 1970, of which float32 knows every 128th."""
+    far = X.copy()
+    far[:, 0] = 5 * X[:, 0] + 1.7e9 + 60
+    density = MFADensity(n_components=1, rank=1, random_state=0).fit(far)
+    layer = expected_layer(density, 5)
+    closed, _ = relu_means(density.conditional(far[:30]), layer)
+    found = layer(torch.as_tensor(far[:30])).detach().numpy()
+    np.testing.assert_allclose(found, closed, atol=1e-4)
+    with pytest.raises(SettingError, match="Expected rows of torch.float64"):
+        layer(torch.as_tensor(far[:30], dtype=torch.float32))
+
+
 def test_a_layer_before_which_a_network_says_the_law(X, says):
     X, layer = X[:40], expected_layer(says, 5)
     found = layer(torch.as_tensor(X, dtype=torch.float32)).detach().numpy()
@@ -287,7 +300,8 @@ def test_a_layer_before_which_a_network_says_the_law(X, says):
     error = drawn.std(0) / np.sqrt(len(drawn))
     assert (np.abs(found - drawn.mean(0)) < 5 * error + 2e-3).all()
     complete = torch.as_tensor(np.where(np.isnan(X), 0.3, X), dtype=torch.float32)
-    plain = torch.relu(layer.units.linear(((complete - layer.shift) / layer.scale)[None]))[0]
+    standard = ((complete - layer.shift) / layer.scale).float()
+    plain = torch.relu(layer.units.linear(standard[None]))[0]
     torch.testing.assert_close(layer(complete), plain)
 
 

@@ -21,6 +21,9 @@ from halfseen.nn.expected import ExpectedUnits
 
 __all__ = ["ExpectedLayer", "ExpectedNetworkReLU", "ExpectedReLU"]
 
+# Of a standard deviation, that the type of the rows may round a cell by.
+MOST_ROUNDING = 0.1
+
 
 class ExpectedLayer(nn.Module, ABC):
     """Base of the first layers: a subclass says the law of a row's cells, given those seen.
@@ -59,11 +62,27 @@ class ExpectedLayer(nn.Module, ABC):
         """The law of all cells given the seen ones, of standardised rows (B, F) and masks."""
 
     def law(self, x: Tensor) -> HoleLaw:
-        """The law of standardised rows, from rows (B, F) with NaN where missing."""
+        """The law of standardised rows, from rows (B, F) with NaN where missing.
+
+        Raises
+        ------
+        SettingError
+            When the type of ``x`` holds too few digits of a column that is far from 0.
+        """
+        self._check_digits(x.dtype)
         seen = ~torch.isnan(x)
         z = (torch.where(seen, x, self.shift) - self.shift) / self.scale
         z, s = z.double(), seen.double()
         return HoleLaw.of(self.conditional(z, s), z, s).to(x.dtype)
+
+    def _check_digits(self, dtype: torch.dtype) -> None:
+        """Refuse rows whose numbers are too coarse beside the spread of a column."""
+        coarse = (self.shift.abs() / self.scale).max() * torch.finfo(dtype).eps
+        if coarse > MOST_ROUNDING:
+            raise SettingError(
+                f"Got rows of {dtype}, which rounds a column by {float(coarse):.2g} of its "
+                "standard deviation. Expected rows of torch.float64, or columns nearer to 0."
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Rows (B, ...) of F cells with NaN where missing to activations (B, H)."""
@@ -204,7 +223,7 @@ class ExpectedNetworkReLU(ExpectedLayer):
 
 def _vector(name: str, given: Tensor | None, size: int, blank: float) -> Tensor:
     if given is None:
-        return torch.full((size,), blank, dtype=torch.float32)
+        return torch.full((size,), blank, dtype=torch.float64)
     if tuple(given.shape) != (size,):
         raise SettingError(f"Got {name} of shape {tuple(given.shape)}. Expected ({size},).")
-    return given.detach().clone().to(torch.float32)
+    return given.detach().clone().to(torch.float64)
