@@ -1,5 +1,6 @@
 """Masks of pictures: shapes, places and rates, by enumeration where possible."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -174,6 +175,26 @@ def test_names_make_masks_of_a_rate():
 
 
 @pytest.mark.parametrize(
+    ("kind", "setting", "same"),
+    [
+        (SquareMask, np.int64(3), 3),
+        (SquareMask, [2, 3], (2, 3)),
+        (BlockMask, (np.int32(1), 4), (1, 4)),
+        (RectangleMask, [0.1, 0.3], (0.1, 0.3)),
+        (RectangleMask, np.float32(0.25), 0.25),
+        (DropoutMask, np.float64(0.2), 0.2),
+    ],
+)
+def test_settings_from_files_and_arrays_are_plain_numbers(kind, setting, same):
+    given, plain = kind(setting), kind(same)
+    assert json.dumps(given.settings()) == json.dumps(plain.settings())
+    assert given.settings() == plain.settings()
+    assert torch.equal(given.sample(pictures(), seeded()), plain.sample(pictures(), seeded()))
+    again = kind(**json.loads(json.dumps(given.settings())))
+    assert again.settings() == plain.settings()
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: DropoutMask(1.0), "rate=1.0"),
@@ -183,7 +204,15 @@ def test_names_make_masks_of_a_rate():
         (lambda: BlockMask((5, 3)), r"size=\(5, 3\)"),
         (lambda: BlockMask((1, 2, 3)), r"size=\(1, 2, 3\)"),
         (lambda: BlockMask(3, rate=0.5), "one of them"),
-        (lambda: RectangleMask(0.0), "rate=0.0"),
+        (lambda: BlockMask([5, 3]), r"size=\[5, 3\]"),
+        (lambda: SquareMask([2.0, 3]), r"size=\[2.0, 3\]"),
+        (lambda: SquareMask("3"), "size='3'"),
+        (lambda: RectangleMask(0.0), "area=0.0"),
+        (lambda: RectangleMask(1), "area=1"),
+        (lambda: RectangleMask(True), "area=True"),
+        (lambda: RectangleMask("half"), "area='half'"),
+        (lambda: RectangleMask((0.5, float("nan"))), r"area=\(0.5, nan\)"),
+        (lambda: RectangleMask((0.1, 0.2, 0.3)), r"area=\(0.1, 0.2, 0.3\)"),
         (lambda: RectangleMask((0.5, 0.2)), "smaller share first"),
         (lambda: ClippingMask(float("nan")), "threshold=nan"),
         (lambda: SquareMask(6).sample(torch.zeros(1, 1, 9, 5), seeded()), "9 x 5 pixels"),

@@ -1,6 +1,8 @@
 """ConvAC as an imputer and a density: exact in data units, on tables and on images."""
 
+import copy
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -218,6 +220,19 @@ def test_it_completes_and_generates_images(tied):
     assert (one_bar > 0.5).mean() > 0.7
     assert imputer.model_.leaves.mu.shape[1] == (1 if tied else 16)
     assert imputer.score(bars(100, 5)) > imputer.score(bars(100, 5)[:, :, ::-1, ::1] ** 2 + 0.5)
+
+
+@pytest.mark.parametrize("floor", [0.1, 1e-3])
+def test_densities_of_images_have_the_digits_of_float64(floor):
+    images = np.round(bars(100))
+    fitted = ConvAC(**TINY).set_params(noise_floor=floor, max_steps=150).fit(images)
+    batch = fitted._rows(fitted._encode(images).values[:, fitted._varying])
+    wide = replace(batch, **{f: getattr(batch, f).double() for f in ("x", "s")})
+    with torch.no_grad():
+        found = fitted.model_.log_prob(batch)
+        right = copy.deepcopy(fitted.model_).double().log_prob(wide)
+    assert float(fitted.model_.leaves.sigma.min()) < 2 * floor + 0.02
+    assert (found - right).abs().max() < 1e-2
 
 
 def test_rows_do_not_depend_on_chunks(monkeypatch):

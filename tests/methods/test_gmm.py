@@ -217,3 +217,18 @@ def test_settings_that_are_refused():
         GMMImputer(covariance="tied").fit(table()[1])
     with pytest.raises(SettingError, match="noise_floor=-1"):
         GaussianImputer(noise_floor=-1).fit(table()[1])
+
+
+@pytest.mark.parametrize("method", [GMMImputer, GMMDensity, GaussianImputer])
+def test_full_covariances_refuse_a_floor_that_is_lost_to_rounding(method):
+    """Three columns that follow from each other, where EM would lose likelihood or break."""
+    x = np.random.default_rng(0).normal(size=(60, 1)) * [1.0, 3.0, -2.0]
+    x[::3, 1] = np.nan
+    tiny = {"n_components": 1, "prior_rows": 0.0, "max_iter": 20, "tol": 0.0, "random_state": 0}
+    for solver in ("em", "gradient"):
+        with pytest.raises(SettingError, match=r"noise_floor=1e-07 .*at least 1e-06.*Raise it"):
+            method(noise_floor=1e-7, solver=solver, **tiny).fit(x)
+    fitted = method(noise_floor=1e-6, **tiny).fit(x)
+    assert (np.diff([row["objective"] for row in fitted.history_]) > -1e-4).all()
+    diagonal = method(noise_floor=1e-7, covariance="diagonal", **tiny).fit(x)
+    assert np.isfinite(diagonal.score_samples(x)).all()

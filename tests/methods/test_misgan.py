@@ -239,8 +239,17 @@ def test_published_settings():
     )
     digits = MisGAN.published(imputer="none", released=True)
     assert (digits.alpha, digits.mask_activation) == (0.2, "sigmoid")
+    assert (released.batch_size, released.max_steps) == (64, 1000 * 937 // 5)
+    assert (digits.batch_size, digits.max_steps) == (64, 500 * 937 // 5)
     faces = MisGAN.published("pictures", released=True)
     assert (faces.network, faces.imputer_network, faces.fill) == ("conv", "unet", 0.5)
+    # 791 batches of 256 faces, 395 of 512; the last one is dropped.
+    assert (faces.batch_size, faces.max_steps) == (512, 800 * 395 // 5)
+    paper = MisGAN.published("pictures")
+    assert (paper.batch_size, paper.max_steps) == (256, 600 * 791 // 5)
+    for released, epochs in ((False, 300), (True, 600)):
+        alone = MisGAN.published("pictures", imputer="none", released=released)
+        assert (alone.batch_size, alone.max_steps) == (256, epochs * 791 // 5)
     assert MisGAN.published(lr=1.0).lr == 1.0
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from halfseen import metrics
 from halfseen.errors import SettingError
+from halfseen.metrics import kernel_distance
 
 
 def double_loop(x, y):
@@ -58,9 +59,38 @@ def test_seeds():
 
 def test_features_and_one_subset():
     x, y = np.random.default_rng(0).normal(size=(2, 10, 3))
-    found = metrics.kid_with_error(x, y, lambda rows: rows[:, :2], n_subsets=1)
+    found = metrics.kid_with_error(x, y, lambda rows: rows[:, :2], n_subsets=1, subset_size=10)
     assert found.distance == pytest.approx(double_loop(x[:, :2], y[:, :2]), rel=1e-5)
     assert np.isnan(found.standard_error)
+
+
+@pytest.mark.parametrize("n", [40, 41, 2500])
+def test_subsets_are_half_of_the_smaller_sample_by_default(n):
+    x, y = np.random.default_rng(0).normal(size=(2, n, 1))
+    x = np.r_[x, x + 1]
+    found = metrics.kid_with_error(x, y, n_subsets=20)
+    size = min(1000, n // 2)
+    assert found == metrics.kid_with_error(x, y, n_subsets=20, subset_size=size)
+    assert found.standard_error > 1e-3 * abs(found.distance)
+    assert metrics.kid(x, y, n_subsets=2) == metrics.kid(
+        x, y, n_subsets=2, subset_size=min(1000, n)
+    )
+
+
+def test_subsets_that_are_all_of_both_samples_have_no_error(monkeypatch):
+    x, y = np.random.default_rng(0).normal(size=(2, 12, 3))
+    made, exact = [], kernel_distance._squared_discrepancy
+    monkeypatch.setattr(
+        kernel_distance, "_squared_discrepancy", lambda *pair: made.append(1) or exact(*pair)
+    )
+    found = metrics.kid_with_error(x, y, subset_size=12)
+    assert len(made) == 1
+    assert found.distance == pytest.approx(double_loop(x, y), rel=1e-12)
+    assert np.isnan(found.standard_error)
+    # All of one sample alone: subsets of the other differ.
+    assert metrics.kid_with_error(x[:6], y, subset_size=6).standard_error > 0
+    # Two rows have no smaller subsets.
+    assert np.isnan(metrics.kid_with_error(x[:2], y[:2]).standard_error)
 
 
 @pytest.mark.parametrize("settings", [{"subset_size": 6}, {"subset_size": 1}, {"n_subsets": 0}])

@@ -20,12 +20,37 @@ from torch import Tensor
 from halfseen.core.factor_mixture import FactorMixture, Posterior
 from halfseen.core.low_rank_normal import Factors, LowRankNormal
 from halfseen.core.memory import floats_at_once
+from halfseen.errors import SettingError
 from halfseen.estimators.factor_em import TRACE, Prior
 
-__all__ = ["GaussianEM", "covariances", "from_covariances"]
+__all__ = ["GaussianEM", "check_full_floor", "covariances", "from_covariances"]
 
 # Numbers of conditional covariances that are in memory at a time.
 CHUNK_FLOATS = 2**23
+# In standard deviations. Where columns follow from each other, steps of EM lose less than 1e-4
+# nats per seen cell to rounding with this floor, 0.01 with a tenth of it, and 1 with a hundredth.
+LEAST_FLOOR = 1e-6
+
+
+def check_full_floor(noise_floor: float | str) -> None:
+    """Refuse a floor that full covariances lose to rounding.
+
+    Parameters
+    ----------
+    noise_floor : float or "auto"
+        Smallest scale of the noise, in standard deviations.
+
+    Raises
+    ------
+    SettingError
+        When it is less than 1e-6.
+    """
+    if noise_floor != "auto" and float(noise_floor) < LEAST_FLOOR:
+        raise SettingError(
+            f"Got noise_floor={noise_floor!r} with full covariances. Expected 'auto' or at least "
+            f"{LEAST_FLOOR:g} standard deviations: where columns follow from each other, less is "
+            "lost to rounding. Raise it, or leave it at 'auto'."
+        )
 
 
 def covariances(mixture: FactorMixture) -> Tensor:

@@ -53,7 +53,8 @@ SHARED = """n_components : int or None
         means and variances; 0 maximises the likelihood alone.
     noise_floor : float or "auto"
         Smallest scale of the noise, in standard deviations of a column (for images, of all
-        pixels); "auto" ties it to each column's repetitions.
+        pixels), and at least 1e-6 where covariances are full; "auto" ties it to each column's
+        repetitions.
     skewed : bool
         Whether strongly skewed columns are bent to be less so (Yeo-Johnson). Answers in bent
         columns stay within what was seen.

@@ -1,4 +1,4 @@
-"""What the MisGAN paper says of all its generators: networks, rounds, rates."""
+"""What the MisGAN paper and its code say of all generators: networks, rounds, rates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from halfseen.errors import SettingError
 __all__ = ["published_game"]
 
 
-def published_game(data: str, imputer: str) -> dict[str, Any]:
+# Epochs, and rows in a batch, without and with a joint imputer.
+PAPER = {"digits": ((300, 64), (1000, 64)), "pictures": ((300, 256), (600, 256))}
+RELEASED = {"digits": ((500, 64), (1000, 64)), "pictures": ((600, 256), (800, 512))}
+N_IMAGES = {"digits": 60_000, "pictures": 202_599}
+
+
+def published_game(data: str, imputer: str, *, released: bool = False) -> dict[str, Any]:
     """Settings of the paper that models with and without a critic of masks share.
 
     Parameters
@@ -19,6 +25,9 @@ def published_game(data: str, imputer: str) -> dict[str, Any]:
     imputer : {"joint", "standalone", "none"}
         How the imputer learns, by which rounds go: 300 epochs of 60 000 digits or of 202 599
         faces; with a joint imputer 1000 of digits and 600 of faces.
+    released : bool, default=False
+        Whether rounds and batches are those of the released scripts: 500 epochs of digits and
+        600 of faces; with a joint imputer 1000 of digits, and 800 of faces in batches of 512.
 
     Raises
     ------
@@ -33,8 +42,7 @@ def published_game(data: str, imputer: str) -> dict[str, Any]:
     if data not in ("digits", "pictures"):
         raise SettingError(f"Got data={data!r}. Expected 'digits' or 'pictures'.")
     digits = data == "digits"
-    batches = 60_000 // 64 if digits else 202_599 // 256
-    epochs = 300 if imputer != "joint" else 1000 if digits else 600
+    epochs, batch_size = (RELEASED if released else PAPER)[data][imputer == "joint"]
     return {
         "imputer": imputer,
         "network": "mlp" if digits else "conv",
@@ -42,8 +50,8 @@ def published_game(data: str, imputer: str) -> dict[str, Any]:
         "imputer_hidden": (500, 500, 500) if digits else None,
         "imputer_sees_mask": False,
         "fill": 0.0,
-        "batch_size": 64 if digits else 256,
-        "max_steps": epochs * batches // 5,
+        "batch_size": batch_size,
+        "max_steps": epochs * (N_IMAGES[data] // batch_size) // 5,
         "decision": "draw",
         "monitor": "none",
         "validation_fraction": 0.0,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ __all__ = [
     "SquareMask",
 ]
 
-Size = int | tuple[int, int] | None
+Size = int | Sequence[int] | None
 
 
 class ImageMask(ABC):
@@ -204,11 +205,8 @@ class RectangleMask(ImageMask):
     0.6
     """
 
-    def __init__(self, area: float | tuple[float, float] = (0.1, 0.5)) -> None:
-        low, high = area if isinstance(area, tuple) else (area, area)
-        self.area = check_rate(low), check_rate(high)
-        if low > high:
-            raise SettingError(f"Got area={area!r}. Expected the smaller share first.")
+    def __init__(self, area: float | Sequence[float] = (0.1, 0.5)) -> None:
+        self.area = _check_area(area)
 
     def sample(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """See :meth:`ImageMask.sample`."""
@@ -296,13 +294,30 @@ def _side(share: float, height: int, width: int) -> int:
     return max(1, round(math.sqrt(share * height * width)))
 
 
-def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:
+def _check_size(size: int | Sequence[int]) -> tuple[int, int]:
     """Smallest and largest side."""
-    pair = size if isinstance(size, tuple) else (size, size)
-    whole = all(isinstance(side, int) and not isinstance(side, bool) for side in pair)
+    pair = _ends(size)
+    whole = all(isinstance(side, Integral) and not isinstance(side, bool) for side in pair)
     if len(pair) != 2 or not whole or not 1 <= pair[0] <= pair[1]:
         raise SettingError(
             f"Got size={size!r}. Expected a number of pixels of at least 1, or two of them, the "
             "smaller first."
         )
-    return pair
+    return int(pair[0]), int(pair[1])
+
+
+def _check_area(area: float | Sequence[float]) -> tuple[float, float]:
+    """Smallest and largest share."""
+    pair = _ends(area)
+    numbers = all(isinstance(share, Real) and not isinstance(share, bool) for share in pair)
+    if len(pair) != 2 or not numbers or not 0 < pair[0] <= pair[1] < 1:
+        raise SettingError(
+            f"Got area={area!r}. Expected a number strictly between 0 and 1, the share of the "
+            "pixels that go missing, or two of them, the smaller share first."
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _ends(setting: Any) -> tuple[Any, ...]:
+    """Both ends of a range; files have lists in place of tuples."""
+    return tuple(setting) if isinstance(setting, (tuple, list)) else (setting, setting)

@@ -14,7 +14,7 @@ from halfseen.errors import SettingError
 from halfseen.estimators.base import store
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.factor_em import FactorEM, Prior
-from halfseen.estimators.gaussian_em import GaussianEM
+from halfseen.estimators.gaussian_em import GaussianEM, check_full_floor
 from halfseen.estimators.signature import adds_to
 from halfseen.estimators.solved_mixture import SolvedMixtureImputer
 
@@ -55,7 +55,7 @@ class GMMImputer(SolvedMixtureImputer):
         What was tried: ``n_components``, ``error`` (root mean square of held-out cells, in
         standard deviations) and ``log_prob`` of held-out cells, per cell.
     history_ : list of dict
-        The objective per seen cell before each step, from each start; it never falls.
+        The objective per seen cell before each step, from each start; it falls by rounding alone.
 
     Notes
     -----
@@ -91,6 +91,8 @@ class GMMImputer(SolvedMixtureImputer):
             raise SettingError(
                 f"Got covariance={self.covariance!r}. Expected one of {COVARIANCES}."
             )
+        if self.covariance == "full":
+            check_full_floor(self.noise_floor)
 
     def _ranks(self, spec: DataSpec) -> list[int]:
         return [max(spec.n_features - 1, 0) if self.covariance == "full" else 0]

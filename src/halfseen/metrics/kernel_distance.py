@@ -24,7 +24,8 @@ class KernelDistance(NamedTuple):
     distance : float
         Mean over subsets.
     standard_error : float
-        Of that mean over subsets; NaN with one subset.
+        Of that mean over subsets; NaN with one subset, and with subsets that are all of both
+        samples.
     """
 
     distance: float
@@ -88,15 +89,9 @@ def kid(
     >>> abs(kid(x, y)) < 0.05, kid(x, y + 1.0) > 1.0
     (True, True)
     """
-    return kid_with_error(
-        x,
-        y,
-        features,
-        n_subsets=n_subsets,
-        subset_size=subset_size,
-        random_state=random_state,
-        batch_size=batch_size,
-    ).distance
+    first, second = feature_pair(x, y, features, batch_size, LARGEST)
+    size = min(1000, len(first), len(second)) if subset_size is None else subset_size
+    return _over_subsets(first, second, size, n_subsets, random_state).distance
 
 
 def kid_with_error(
@@ -113,13 +108,17 @@ def kid_with_error(
 
     Parameters
     ----------
-    x, y, features, n_subsets, subset_size, random_state, batch_size
+    x, y, features, n_subsets, random_state, batch_size
         As in :func:`kid`.
+    subset_size : int, optional
+        Rows m of each sample in a subset, drawn without replacement; by default 1000, or half of
+        the smaller sample: subsets that are all of it say little about the error.
 
     Returns
     -------
     KernelDistance
-        ``distance`` and ``standard_error``.
+        ``distance`` and ``standard_error``. Where ``subset_size`` is all of both samples, there
+        is one subset: the distance is computed once, and its error is NaN.
 
     Raises
     ------
@@ -128,7 +127,9 @@ def kid_with_error(
 
     Notes
     -----
-    Subsets share rows, so the error is too small where they hold much of the samples.
+    Subsets share rows, so the error is too small where they hold much of the samples. By default
+    they are smaller than those of :func:`kid` for samples of less than 2000 rows, and so the
+    distance is not the same number, though it has the same expectation.
 
     Examples
     --------
@@ -138,13 +139,24 @@ def kid_with_error(
     True
     """
     first, second = feature_pair(x, y, features, batch_size, LARGEST)
+    half = max(2, min(len(first), len(second)) // 2)
+    size = min(1000, half) if subset_size is None else subset_size
+    return _over_subsets(first, second, size, n_subsets, random_state)
+
+
+def _over_subsets(
+    first: np.ndarray, second: np.ndarray, size: int, n_subsets: int, random_state: RandomState
+) -> KernelDistance:
+    """Mean over random subsets, and its error."""
     fewest = min(len(first), len(second))
-    size = min(1000, fewest) if subset_size is None else subset_size
     if not 2 <= size <= fewest or n_subsets < 1:
         raise SettingError(
             f"Got {n_subsets} subset(s) of {size} row(s). Expected 1 subset at least, of 2 to "
             f"{fewest} rows."
         )
+    if size == len(first) == len(second):
+        # Every subset is the same.
+        n_subsets = 1
     rng = np.random.default_rng(seed_from(random_state))
     values = [
         _squared_discrepancy(
