@@ -99,6 +99,22 @@ def test_draws_are_values_that_were_seen_and_files_keep_the_maps(tmp_path):
     assert (low["n"] <= high["n"])[missing].all()
 
 
+def test_a_pixel_that_no_image_shows_takes_the_mean_of_all():
+    images = np.random.default_rng(0).random((20, 1, 3, 3))
+    images[:, 0, 1, 1] = np.nan
+    images[::3, 0, 0, 0] = np.nan
+    imputer = GaussianCopulaImputer(random_state=0).fit(images)
+    mean = np.nanmean(images)
+    for filled in (imputer.transform(images), *imputer.sample(images, 2)):
+        assert np.isfinite(filled).all()
+        np.testing.assert_allclose(filled[:, 0, 1, 1], mean)
+
+
+def test_a_floor_that_is_lost_to_rounding_is_refused():
+    with pytest.raises(SettingError, match=r"noise_floor=1e-09 .*at least 1e-06"):
+        GaussianCopulaImputer(noise_floor=1e-9).fit(bent(30)[1])
+
+
 def test_what_it_does_not_say():
     table, holed = bent(100)
     imputer = GaussianCopulaImputer(random_state=0).fit(holed)

@@ -21,7 +21,7 @@ from halfseen.core.units import Units
 from halfseen.errors import FileFormatError, SettingError
 from halfseen.estimators.card import MethodCard
 from halfseen.estimators.factor_em import Prior
-from halfseen.estimators.gaussian_em import GaussianEM
+from halfseen.estimators.gaussian_em import GaussianEM, check_full_floor
 from halfseen.estimators.mixture_imputer import MixtureImputer
 from halfseen.estimators.normal_scores import NormalScores
 from halfseen.estimators.signature import adds_to
@@ -80,6 +80,10 @@ class GaussianCopulaImputer(MixtureImputer):
 
     # ---- fitting ------------------------------------------------------------------------
 
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        check_full_floor(self.noise_floor)
+
     def _ranks(self, spec: DataSpec) -> list[int]:
         return [max(spec.n_features - 1, 0)]
 
@@ -87,7 +91,7 @@ class GaussianCopulaImputer(MixtureImputer):
         return GaussianEM(x, s, floor, prior)
 
     def _fit_values(self, values: np.ndarray, spec: DataSpec) -> None:
-        self.scores_ = {j: NormalScores.fit(values[:, j]) for j in _ranked(spec)}
+        self.scores_ = {j: NormalScores.fit(_seen(values, spec, j)) for j in _ranked(spec)}
         super()._fit_values(self._forward(values), self._scored(spec))
 
     def _scored(self, spec: DataSpec) -> DataSpec:
@@ -183,6 +187,15 @@ class GaussianCopulaImputer(MixtureImputer):
 
     def _seen_spec(self) -> DataSpec:
         return self._scored(self._spec)
+
+
+def _seen(values: np.ndarray, spec: DataSpec, j: int) -> np.ndarray:
+    """A column; of a pixel that no image shows, the mean of what is seen of the images."""
+    column = values[:, j]
+    if not np.isnan(column).all():
+        return column
+    pixels = next(pixels for pixels in spec.images if j in pixels)
+    return np.nanmean(values[:, pixels], keepdims=True)[0]
 
 
 def _ranked(spec: DataSpec) -> list[int]:
