@@ -206,6 +206,15 @@ def test_gradients_reach_about_the_likelihood_of_em(noise):
     assert em.score(holed) > short.score(holed) + 0.1
 
 
+def test_gradients_at_their_defaults_reach_the_likelihood_of_em():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 20)) + 0.3 * rng.normal(size=(400, 20))
+    x[rng.random(x.shape) < 0.3] = np.nan
+    shared = {"n_components": 1, "rank": 2, "random_state": 0}
+    em = MFADensity(**shared).fit(x).score(x)
+    assert MFADensity(**shared, solver="gradient").fit(x).score(x) > em - 0.1
+
+
 def test_spreads_are_multiplied_by_the_temperature_that_was_chosen():
     _, holed = table(40, groups=1)
     imputer = MFAImputer(rank=1, skewed=False, random_state=0).fit(holed)

@@ -22,7 +22,9 @@ __all__ = ["SolvedMixtureImputer"]
 SOLVED = """solver : {"em", "gradient"}
         EM with exact conditionals, or steps along gradients of batches.
     max_steps, batch_size, lr : int or None, int, float
-        Of ``solver="gradient"``; None takes 40 passes over the rows."""
+        Of ``solver="gradient"``; None takes 40 passes over the rows, and at least 500 steps."""
+
+FEWEST_STEPS = 500
 
 
 class SolvedMixtureImputer(MixtureImputer):
@@ -48,7 +50,7 @@ class SolvedMixtureImputer(MixtureImputer):
         solver: Literal["em", "gradient"] = "em",
         max_steps: int | None = None,
         batch_size: int = 256,
-        lr: float = 0.01,
+        lr: float = 0.03,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -77,7 +79,7 @@ class SolvedMixtureImputer(MixtureImputer):
             return super()._fitted(x, s, shape, part, watch)
         steps, start = self._begin(x, s, shape, part)
         model = FactorModel(start, steps.floor, isotropic=self._one_noise)
-        n_steps = self.max_steps or max(200, 40 * len(x) // self.batch_size)
+        n_steps = self.max_steps or max(FEWEST_STEPS, 40 * len(x) // self.batch_size)
         config = TrainConfig(max_steps=n_steps, lr=self.lr, check_every=max(1, n_steps // 20))
         fit = FactorFit(steps, self.batch_size, self.seed_ + part)
         history = fit.run(model, config, lambda *_: None)
