@@ -286,7 +286,7 @@ def test_columns_far_from_zero_keep_their_digits(X):
     closed, _ = relu_means(density.conditional(far[:30]), layer)
     found = layer(torch.as_tensor(far[:30])).detach().numpy()
     np.testing.assert_allclose(found, closed, atol=1e-4)
-    with pytest.raises(SettingError, match="Expected rows of torch.float64"):
+    with pytest.raises(SettingError, match=r"Expected rows of torch\.float64"):
         layer(torch.as_tensor(far[:30], dtype=torch.float32))
 
 
