@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
+from scipy import sparse
 
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.blocks import BlockCodec
@@ -125,7 +126,9 @@ HELD = {
     "tensor of images": torch.tensor([1.5, torch.nan, 2.0]).reshape(3, 1, 1, 1),
     "list of images": [np.full((1, 2, 2), 0.5), None, np.full((1, 2, 2), 0.25)],
     "texts": ["a", None, "b c"],
-    "texts in a series": pd.Series(["a", None, "b c"], dtype="string"),
+    "labels in a series": pd.Series(["A+", None, "New York"], dtype="string"),
+    "tokens in a series": pd.Series([["A", "b"], None, ["b"]]),
+    "tokens in a polars series": pl.Series("", [["A", "b"], None, ["b"]]),
 }
 
 
@@ -243,6 +246,124 @@ def test_kinds_are_by_modality():
     assert codec.levels["city"] == ["v", "u"]
     bag = BlockCodec().fit(data, {"note": {"kind": "text", "bag": True}})
     assert bag.spec.names[-3:] == ["note[b]", "note[c]", "note[a]"]
+
+
+LABELS = ["A+", "F", "New York", None, "t-shirt", "F"]
+TAGGED = {
+    "array": lambda cells: np.array(cells, dtype=object),
+    "pandas": lambda cells: pd.Series(cells, dtype=object),
+    "string": lambda cells: pd.Series(cells, dtype="string"),
+    "str": lambda cells: pd.Series(cells, dtype="str"),
+    "arrow": lambda cells: pd.Series(cells, dtype=pd.ArrowDtype(pa.string())),
+    "polars": lambda cells: pl.Series("s", cells),
+}
+LISTED = {"list": list, "tuple": tuple}
+
+
+@pytest.mark.parametrize("name", TAGGED)
+@pytest.mark.parametrize("later", TAGGED | LISTED)
+def test_a_series_of_str_holds_labels(name, later):
+    """In any container of the same content."""
+    codec = BlockCodec().fit({"size": TAGGED[name](LABELS), "x": np.arange(6.0)})
+    assert codec.spec.names == ["size", "x"]
+    assert [column.kind for column in codec.spec.columns] == ["nominal", "continuous"]
+    assert codec.levels["size"] == ["A+", "F", "New York", "t-shirt"]
+    data = {"size": (TAGGED | LISTED)[later](LABELS), "x": np.arange(6.0)}
+    filled = codec.restore(data, np.full((6, 2), 2.0))["size"]
+    assert type(filled) is type(data["size"])
+    assert list(filled) == [label or "New York" for label in LABELS]
+    assert again(codec).create(np.ones((1, 2)))["size"][0] == "F"
+
+
+@pytest.mark.parametrize("later", TAGGED | LISTED)
+@pytest.mark.parametrize("name", LISTED)
+def test_a_list_of_str_holds_texts(name, later):
+    codec = BlockCodec().fit({"note": LISTED[name](LABELS)})
+    assert isinstance(codec.parts["note"], TextCodec)
+    data = {"note": (TAGGED | LISTED)[later](LABELS)}
+    seen = codec.encode(data).values
+    np.testing.assert_array_equal(seen, codec.encode({"note": LABELS}).values)
+    filled = codec.restore(data, np.tile(seen[2], (6, 1)))["note"]
+    assert list(filled) == [label or "New York" for label in LABELS]
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_str_that_nearly_always_differ_are_texts(name):
+    cells = [f"word {i}" for i in range(50)]
+    for some, kind in (
+        (cells, TableCodec),
+        ([*cells, None, "one more"], TextCodec),
+        ([*cells, "one more"] * 2, TableCodec),
+        ([*cells, "one more"] * 2 + [None], TableCodec),
+        ([f"word {i}" for i in range(1001)] * 3, TextCodec),
+    ):
+        assert type(BlockCodec().fit({"it": TAGGED[name](some)}).parts["it"]) is kind
+
+
+@pytest.mark.parametrize("name", TAGGED | LISTED)
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("text", TextCodec),
+        ({"kind": "text", "max_length": 2}, TextCodec),
+        ({"bag": True}, TextCodec),
+        ("nominal", TableCodec),
+        ({"kind": "ordered", "levels": ["F", "A+", "New York", "t-shirt"]}, TableCodec),
+    ],
+)
+def test_who_says_what_str_are_is_believed(name, said, kind):
+    codec = BlockCodec().fit({"it": (TAGGED | LISTED)[name](LABELS)}, {"it": said})
+    assert type(codec.parts["it"]) is kind
+
+
+def test_texts_beside_lists_of_tokens_are_no_labels():
+    block = pd.Series(["a b", ["b"], None])
+    codec = BlockCodec().fit({"it": block})
+    filled = codec.restore({"it": block}, np.ones((3, 2)))["it"]
+    assert filled.tolist() == ["a b", ["b"], ["b"] * 2]
+
+
+def test_two_labels_are_binary():
+    codec = BlockCodec().fit({"it": np.array(["yes", "No!", "yes"])})
+    assert [column.kind for column in codec.spec.columns] == ["binary"]
+
+
+VECTORS = [np.array([1.0, 2.0]), None, np.array([3.0, 4.0])]
+
+
+@pytest.mark.parametrize(
+    ("block", "call", "kind"),
+    [
+        (pd.Series(VECTORS), "tolist", "ndarray"),
+        (np.array([*VECTORS, None], dtype=object)[:3], "tolist", "ndarray"),
+        (pd.Series([[1.0, 2.0], None, [3.0, 4.0]]), "tolist", "list"),
+        (pl.Series([[1.0, 2.0], None, [3.0, 4.0]]), "to_list", "Series"),
+    ],
+)
+def test_vectors_in_a_series_are_refused_with_the_call_that_helps(block, call, kind):
+    listed = getattr(block, call)()
+    codec = BlockCodec().fit({"it": listed})
+    for use in (codec.encode, BlockCodec().fit):
+        with pytest.raises(TypeError, match=rf"vectors \({kind}\).*{call}\(\)") as caught:
+            use({"it": block})
+        assert isinstance(caught.value, ColumnError)
+    np.testing.assert_array_equal(codec.encode({"it": listed}).values[::2], [[1, 2], [3, 4]])
+
+
+def test_categories_that_are_tuples_are_labels():
+    block = pd.Series([(1, 2), None, (3, 4)]).astype("category")
+    filled = BlockCodec().fit({"it": block}).restore({"it": block}, np.ones((3, 1)))["it"]
+    assert filled.tolist() == [(1, 2), (3, 4), (3, 4)]
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "coo_array", "dok_matrix"])
+def test_sparse_matrices_are_refused(kind):
+    block = getattr(sparse, kind)(np.eye(3))
+    codec = BlockCodec().fit({"it": block.toarray()})
+    for use in (codec.encode, BlockCodec().fit):
+        with pytest.raises(ColumnError, match=rf"Got {kind}.*toarray\(\)") as caught:
+            use({"it": block})
+        assert caught.value.__notes__ == ["This is about the modality 'it'."]
 
 
 def test_a_list_may_follow_an_array():

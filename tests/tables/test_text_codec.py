@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
+from halfseen.datasets.captions import CAPTIONS
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.text import TextCodec, tokenize
 
@@ -78,6 +79,87 @@ def test_files_of_earlier_versions_have_a_code_for_other_tokens():
     assert old.to_json() == state
     with pytest.raises(FileFormatError):
         TextCodec.from_json(state | {"unknown": "no"})
+
+
+def rewritten(texts, codec=None):
+    """Texts from their own codes."""
+    codec = codec or TextCodec().fit(texts)
+    return codec.create(codec.encode(texts).values)
+
+
+def test_written_texts_look_like_those_of_fit():
+    texts = ["F", "A+", "T-shirt", "it's red.", "New York", "1,5", "ΑΣ.Β"]
+    codec = TextCodec().fit(texts)
+    expected = [*texts[:-1], "ασ.Β"]  # In lower case this sigma is another at the end of a word.
+    assert rewritten(texts, codec) == rewritten(texts, again(codec)) == expected
+    assert codec.vocabulary[:4] == ["<end>", ".", "+", ","]
+    same = codec.encode(["NEW york", "New York"]).values
+    np.testing.assert_array_equal(same[0], same[1])
+
+
+@pytest.mark.parametrize("names", CAPTIONS.values())
+def test_names_of_classes_come_back(names):
+    assert rewritten([*names, None])[:-1] == [*names]
+
+
+def test_the_commonest_look_of_a_token_counts():
+    texts = ["Red cat .", "red Cat.", "RED cat.", "Red Dog. Or", "a dog", "+ b !", "a!", "+", "x+"]
+    codec = TextCodec().fit(texts)
+    # Of forms that are as common the lower one, and a space where half of the places have one;
+    # the first place of a text does not count.
+    expected = ["Red cat."] * 3 + ["Red dog. Or", "a dog", "+ b !", "a !", "+", "x+"]
+    assert rewritten(texts, codec) == expected
+
+
+def test_letters_that_are_two_in_lower_case_shift_no_form():
+    assert rewritten(["İİ x Rome?", "Rome!"])[1] == "Rome!"
+    assert TextCodec().fit(["İİ x Rome?"])._forms == {"rome": "Rome"}
+
+
+def test_words_are_never_joined_to_one():
+    """Glued behind a sign each, they would be another word behind a word."""
+    texts = ["+a", "+b", "+'", "+s", "<unk", ">x"]
+    codec = TextCodec().fit(texts, {"max_length": 4})
+    assert codec._joined == {"a", "b", "'", "s", "unk", "x"}
+    for tokens in (["a", "b"], ["a", "'", "s"], ["+", "a", "b"], ["<", "unk", ">"]):
+        text = codec._text(tokens)
+        assert tokenize(text) == tokens
+    assert codec._text(["+", "a", "'", "s"]) == "+a' s"
+
+
+def test_lists_of_tokens_and_bags_have_no_look():
+    lists = TextCodec().fit([["New", "york", "+"], ["A"]])
+    bag = TextCodec().fit(["A+", "B"], {"bag": True})
+    for codec in (lists, bag):
+        assert not {"forms", "joined"} & set(codec.to_json())
+    assert bag.create(np.ones((1, 3))) == ["+ a b"]
+    assert lists.create(np.array([[4.0, 1.0, 2.0]])) == [["york", "+", "A"]]
+
+
+def test_files_without_looks_have_lower_case_and_spaces():
+    texts = ["A+", "B"]
+    state = TextCodec().fit(texts).to_json()
+    assert (state["forms"], state["joined"]) == (["+", "A", "B"], [True, False, False])
+    old = {key: state[key] for key in state if key not in ("forms", "joined")}
+    assert rewritten(texts, TextCodec.from_json(old)) == ["a +", "b"]
+    assert TextCodec.from_json(old).to_json() == old
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        {"forms": ["+", "A"]},
+        {"forms": ["+", "A", 3]},
+        {"forms": None},
+        {"joined": [True]},
+        {"joined": [1, 0, 0]},
+        {"joined": "no!"},
+    ],
+)
+def test_looks_that_are_refused(looks):
+    state = TextCodec().fit(["A+", "B"]).to_json()
+    with pytest.raises(FileFormatError, match=next(iter(looks))):
+        TextCodec.from_json(state | looks)
 
 
 def test_nothing_is_dropped_for_being_constant():
@@ -171,6 +253,19 @@ def test_what_is_written_reads_as_the_same_codes(rows):
     codes = codec.encode(texts).values
     assert codec.restore([None] * len(texts), codes) == texts
     np.testing.assert_array_equal(codec.encode(codec.create(codes)).values, codes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("aBΣİ'+-.< >ß7", max_size=9), min_size=1, max_size=8))
+def test_any_text_that_is_written_reads_as_the_same_codes(texts):
+    texts = [*texts, "<unk> Red"]
+    codec = TextCodec().fit(texts)
+    codes = codec.encode(texts).values
+    np.testing.assert_array_equal(codec.encode(codec.create(codes)).values, codes)
+    shuffled = np.random.default_rng(0).permuted(codes, axis=1)
+    # What comes behind the end of a text is not written.
+    ended = np.where(np.maximum.accumulate(shuffled == 0, axis=1), 0, shuffled)
+    np.testing.assert_array_equal(codec.encode(codec.create(shuffled)).values, ended)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ class BlockCodec:
     A modality is a table (pandas, polars, pyarrow), an array or tensor of shape (n,), (n, d),
     (n, steps, d) (features of some steps, all of them columns) or (n, c, h, w), a Series, a list
     of texts, or a list of arrays with None in rows where it is absent. All have the same n rows.
+    Str in a Series or an array of one axis are labels as in a table; where a table would refuse
+    them as free text, as nearly all of them differ, they are texts.
     Columns are called ``lab.age`` (a table), ``lab.x0`` (an array), ``age`` (a modality of one
     number or label a row), ``picture.pixel[0,1,1]`` and ``note[0]`` (texts).
 
@@ -78,7 +80,8 @@ class BlockCodec:
             From the name of a modality to what its codec takes: kinds of columns for a table,
             one kind for a modality of one cell a row, and for texts
             ``{"kind": "text", "max_length": 8, "max_tokens": 200, "bag": False}``. Lists of
-            str are texts unless they have another kind.
+            str are texts unless they have another kind; Series and arrays of str are labels
+            unless they have the kind "text", or are nearly all different.
         keep_empty_features : bool
             Whether columns of tables without any seen cell are kept, see :class:`TableCodec`.
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from halfseen.errors import ColumnError
+from halfseen.tables.containers import CellTypeError
 from halfseen.tables.raw import round_clip
 from halfseen.tables.stored_record import check_form
 from halfseen.tables.text_containers import is_absent
@@ -265,13 +266,31 @@ def form_of(data: Any, known: Form | None = None) -> Form:
     if isinstance(data, Tensor) and data.ndim in (1, 2):
         return Tensors(str(data.dtype).removeprefix("torch."), data.ndim)
     if nwd.is_pandas_series(data) or nwd.is_polars_series(data):
+        _refuse_vectors(data)
         kind = "pandas" if nwd.is_pandas_series(data) else "polars"
         return Vector(kind, data.name if isinstance(data.name, str) else None)
     if isinstance(data, np.ndarray) and data.ndim == 1:
+        _refuse_vectors(data)
         return Vector("array")
     if isinstance(data, (list, tuple)):
         return _form_of_list(data, known)
     return Whole()
+
+
+def _refuse_vectors(data: Any) -> None:
+    """Say how a Series or an array of vectors becomes rows: its cells are no numbers."""
+    # Types of polars are all of an unknown kind; of NumPy and pandas only objects hold vectors.
+    # Categories may be tuples, and are labels.
+    if getattr(data.dtype, "kind", "O") != "O" or str(data.dtype) == "category":
+        return
+    first = next((cell for cell in data if not is_absent(cell)), None)
+    vector = isinstance(first, (list, tuple, np.ndarray, Tensor)) or nwd.is_polars_series(first)
+    if vector:
+        call = "to_list" if nwd.is_polars_series(data) else "tolist"
+        raise CellTypeError(
+            f"Got {type(data).__name__} whose cells are vectors ({type(first).__name__}). "
+            f"Expected a list of them, one a row, None where it is absent: pass data.{call}()."
+        )
 
 
 def _steps(data: Any, known: Form | None) -> Steps:

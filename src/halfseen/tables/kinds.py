@@ -34,7 +34,15 @@ from halfseen.tables.containers import CellTypeError, open_table
 from halfseen.tables.raw import Level, Raw
 from halfseen.tables.settings import Setting, check_kinds, read_kinds
 
-__all__ = ["Refusal", "check_support", "infer_column", "infer_kinds", "read_kinds", "refusal"]
+__all__ = [
+    "Refusal",
+    "check_support",
+    "infer_column",
+    "infer_kinds",
+    "is_free_text",
+    "read_kinds",
+    "refusal",
+]
 
 MOST_LEVELS = 1000
 FEW_LEVELS = 50
@@ -169,7 +177,7 @@ def refusal(raw: Raw, keep_empty: bool = False, keep_text: bool = False) -> Refu
             f"{name} holds numbers as text, with commas or spaces in them ({odd!r}). Write them "
             "with a decimal point and nothing else, or declare it nominal with kinds=.",
         )
-    if not keep_text and _is_free_text(raw):
+    if not keep_text and is_free_text(raw):
         return Refusal(
             "text",
             f"{name} looks like free text or an identifier ({len(raw.seen_labels())} distinct "
@@ -222,7 +230,15 @@ def _odd_number(raw: Raw) -> str | None:
     return odd[0] if odd and all(_NUMBER.fullmatch(label.strip()) for label in labels) else None
 
 
-def _is_free_text(raw: Raw) -> bool:
+def is_free_text(raw: Raw) -> bool:
+    """Whether the cells of a column of text are nearly always different: no labels.
+
+    Examples
+    --------
+    >>> cells = np.array(["t-shirt", "F"] * 30, dtype=object)
+    >>> is_free_text(Raw.of_objects("size", "object", cells))
+    False
+    """
     if raw.tag not in ("text", "category"):
         return False
     n_distinct = len(raw.seen_labels())

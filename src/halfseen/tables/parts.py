@@ -7,12 +7,14 @@ from typing import Any
 
 import narwhals.dependencies as nwd
 import numpy as np
+from scipy import sparse
 
 from halfseen.errors import ColumnError
 from halfseen.tables.codec import TableCodec
-from halfseen.tables.containers import refuse_lazy
+from halfseen.tables.containers import open_table, refuse_lazy
 from halfseen.tables.forms import Form, Whole, form_of
 from halfseen.tables.images import ImageCodec
+from halfseen.tables.kinds import is_free_text
 from halfseen.tables.text import SETTINGS, TextCodec
 from halfseen.tables.text_containers import is_absent
 
@@ -31,6 +33,11 @@ def part_from_json(state: Mapping[str, Any]) -> Part:
 def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
     """An unfitted codec for a modality, and the form of its container.
 
+    Where nobody said what they are, lists and tuples of str are texts. A Series or an array of
+    them are labels, unless they are nearly always different: what a table would refuse as free
+    text, more than 50 distinct values in fewer than twice as many cells or more than 1000 at
+    all, is texts here. Cells that are lists of tokens are always texts.
+
     Parameters
     ----------
     name : str
@@ -48,6 +55,12 @@ def choose_part(name: str, block: Any, kinds: Any = None) -> tuple[Part, Form]:
     >>> codec, form = choose_part("city", ["Rome", None], "nominal")
     >>> type(codec).__name__
     'TableCodec'
+
+    An array holds labels, where these are not nearly always different:
+
+    >>> some = np.array(["New York", None, "Rome"], dtype=object)
+    >>> [type(choose_part("it", some, said)[0]).__name__ for said in (None, "text")]
+    ['TableCodec', 'TextCodec']
 
     Steps of features, and rows that are pictures:
 
@@ -71,7 +84,7 @@ def length(block: Any) -> int:
     SettingError
         When it is a table that is not in memory.
     ColumnError
-        When it has no rows to count.
+        When it has no rows to count, or is a sparse matrix.
 
     Examples
     --------
@@ -79,6 +92,11 @@ def length(block: Any) -> int:
     2
     """
     refuse_lazy(block)
+    if sparse.issparse(block):
+        raise ColumnError(
+            f"Got {type(block).__name__}, which is sparse, for a modality. Expected dense cells: "
+            "pass matrix.toarray()."
+        )
     sized = isinstance(block, Sized) and getattr(block, "ndim", 1) > 0
     if not sized or isinstance(block, (str, bytes, Mapping)):
         raise ColumnError(
@@ -89,7 +107,7 @@ def length(block: Any) -> int:
 
 
 def _is_text(block: Any, kinds: Any) -> bool:
-    """Whether a modality holds texts: as the user says, else when its first cell is one."""
+    """Whether a modality holds texts: as the user says, else by its cells."""
     said = kinds.get("kind") if isinstance(kinds, Mapping) else kinds
     if said is not None:
         return said == "text"
@@ -97,9 +115,19 @@ def _is_text(block: Any, kinds: Any) -> bool:
         return True
     if getattr(block, "ndim", 1) != 1 or not _plain_cells(block):
         return False
-    first = next((cell for cell in block if not is_absent(cell)), None)
-    words = isinstance(first, (list, tuple)) and len(first) > 0 and isinstance(first[0], str)
-    return isinstance(first, str) or words
+    # Iterating over lists in polars yields Series.
+    cells = block.to_list() if nwd.is_polars_series(block) else block
+    first = next((cell for cell in cells if not is_absent(cell)), None)
+    if isinstance(first, str):
+        return isinstance(block, (list, tuple)) or not _is_labels(block, cells)
+    return isinstance(first, (list, tuple)) and len(first) > 0 and isinstance(first[0], str)
+
+
+def _is_labels(block: Any, cells: Any) -> bool:
+    """Whether a Series or an array holds labels, as in a column of a table."""
+    if not all(isinstance(cell, str) or is_absent(cell) for cell in cells):
+        return False
+    return not is_free_text(open_table(form_of(block).open(block)).raw(0))
 
 
 def _plain_cells(block: Any) -> bool:

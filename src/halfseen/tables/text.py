@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from halfseen.core.spec import Block, Column, DataSpec
-from halfseen.core.stored import member, strings, whole
+from halfseen.core.stored import flags, member, strings, whole
 from halfseen.errors import ColumnError, FileFormatError, SettingError
 from halfseen.tables.codec import Encoded
 from halfseen.tables.raw import Level
@@ -57,6 +57,9 @@ class TextCodec:
     vocabulary. A text is seen as a whole or absent as a whole, and no column is dropped for
     being constant: to a model, places of a text are like pixels of an image.
 
+    Texts of a sequence that are written look like those of fit: each token in its commonest
+    form, such as ``New``, and without a space before it where it has none in most places.
+
     Parameters
     ----------
     name : str, default="text"
@@ -86,11 +89,16 @@ class TextCodec:
            [ 1., nan,  3.]])
     >>> codec.restore(texts, np.full((3, 3), [1.0, 5.0, 0.0]))
     ['a red shirt', 'a shirt', 'a blue one']
+    >>> marks = ["A+", "B", "A+", None]
+    >>> TextCodec().fit(marks).restore(marks, np.full((4, 2), [2.0, 1.0]))
+    ['A+', 'B', 'A+', 'A+']
     """
 
     spec: DataSpec
     vocabulary: list[str]
     bag: bool
+    _forms: dict[str, str]
+    _joined: set[str]
     levels: dict[str, list[Level]]
     feature_names: None = None
 
@@ -143,6 +151,8 @@ class TextCodec:
         known = ranked[: chosen["max_tokens"]]
         self._container = record_texts(texts, cells)
         self._set(known, length, unknown=len(known) < len(used))
+        # Words of a bag have no order, so that nothing stands before them.
+        self._forms, self._joined = ({}, set()) if self.bag else _looks(cells, set(known))
         return self
 
     def _set(self, known: list[str], length: int, *, unknown: bool) -> None:
@@ -207,8 +217,8 @@ class TextCodec:
         -------
         same as texts
             Seen texts are the same objects. Written ones are tokens up to the first ``<end>``,
-            or the words of a bag in the order of the vocabulary, joined by spaces; lists of
-            tokens where other texts are.
+            as texts of fit show them, or the words of a bag in the order of the vocabulary,
+            joined by spaces; lists of tokens where other texts are.
         """
         cells = text_cells(self.name, texts)
         filled = np.asarray(filled, dtype=np.float64)
@@ -223,8 +233,24 @@ class TextCodec:
         for i, row in enumerate(filled):
             if cells[i] is None and not np.isnan(row).any():
                 tokens = self._read(row)
-                written[i] = tokens if lists else " ".join(tokens)
+                written[i] = tokens if lists else self._text(tokens)
         return replace_texts(texts, written)
+
+    def _text(self, tokens: list[str]) -> str:
+        """Tokens as a text, which is read as the same tokens."""
+        # Tokens by the stretches of the text that hold no space.
+        stretches: list[list[str]] = []
+        for token in tokens:
+            joined = [*stretches[-1], token] if stretches and token in self._joined else [token]
+            # Of two words without a space between them there would be one.
+            if len(joined) > 1 and tokenize(self._stretch(joined)) == joined:
+                stretches[-1] = joined
+            else:
+                stretches.append([token])
+        return " ".join(map(self._stretch, stretches))
+
+    def _stretch(self, tokens: list[str]) -> str:
+        return "".join(self._forms.get(token, token) for token in tokens)
 
     def _read(self, row: np.ndarray) -> list[str]:
         codes = np.clip(np.rint(row), 0, max(len(self.vocabulary) - 1, 1)).astype(int).tolist()
@@ -260,6 +286,12 @@ class TextCodec:
         known = self.vocabulary if self.bag else self.vocabulary[1 + unknown :]
         # Files of earlier versions have the code in every sequence, and do not say so.
         lacking = {} if unknown or self.bag else {"unknown": False}
+        # Nor do they say how tokens look: in lower case, with a space before them.
+        looks: dict[str, list[Any]] = {}
+        if self._forms:
+            looks["forms"] = [self._forms.get(token, token) for token in known]
+        if self._joined:
+            looks["joined"] = [token in self._joined for token in known]
         return {
             "tokens": known,
             "length": self.spec.n_columns,
@@ -267,6 +299,7 @@ class TextCodec:
             "name": self.name,
             "container": self._container,
             **lacking,
+            **looks,
         }
 
     @classmethod
@@ -288,6 +321,11 @@ class TextCodec:
         codec = cls(state["name"])
         codec.bag, codec._container = bag, dict(state["container"])
         codec._set(known, length, unknown=unknown)
+        forms = strings(state, "forms", len(known)) if "forms" in state else known
+        joined = flags(state, "joined", len(known)) if "joined" in state else [False] * len(known)
+        pairs = zip(known, forms, strict=True)
+        codec._forms = {token: form for token, form in pairs if form != token}
+        codec._joined = {token for token, flag in zip(known, joined, strict=True) if flag}
         return codec
 
 
@@ -307,6 +345,40 @@ def _check_settings(name: str, kinds: Mapping[str, Any] | str | None) -> dict[st
     if not isinstance(chosen["bag"], bool):
         raise SettingError(f"Got bag={chosen['bag']!r} for {name!r}. Expected True or False.")
     return chosen
+
+
+def _looks(cells: list[Any], known: set[str]) -> tuple[dict[str, str], set[str]]:
+    """The commonest form of known tokens that are not written as such, and tokens without a space.
+
+    Those are behind the token before them at more than half of the places where there is one.
+    """
+    forms: dict[str, Counter[str]] = {token: Counter() for token in known}
+    balance: Counter[str] = Counter()
+    for cell in cells:
+        for token, form, joined in _shown(cell) if isinstance(cell, str) else ():
+            if token in known:
+                forms[token][form] += 1
+                balance[token] += 0 if joined is None else 1 if joined else -1
+    # Of forms that are as common, the token itself, else the first by letter.
+    common = {
+        token: min(counts, key=lambda form: (-counts[form], form != token, form), default=token)
+        for token, counts in sorted(forms.items())
+    }
+    changed = {token: form for token, form in common.items() if form != token}
+    return changed, {token for token, more in balance.items() if more > 0}
+
+
+def _shown(text: str) -> Iterator[tuple[str, str, bool | None]]:
+    """Tokens of a text as they stand there, and whether they follow the one before at once."""
+    # A letter may be two in lower case.
+    places = [place for place, letter in enumerate(text) for _ in letter.lower()]
+    end = None
+    for match in _TOKEN.finditer(text.lower()):
+        token, form = match.group(), text[places[match.start()] : places[match.end() - 1] + 1]
+        # What a letter becomes may depend on those beside it.
+        form = form if tokenize(form) == [token] else token
+        yield token, form, None if end is None else match.start() == end
+        end = match.end()
 
 
 def _tokens(cell: Any) -> list[str]:
