@@ -92,3 +92,12 @@ def test_only_pictures_are_hidden_and_few_latents_are_weighed(kind, share, objec
     assert (fitted._n_samples(), fitted._weighs()) == (samples, samples > 1)
     chosen = VSAEImputer(**SMALL, bound="evidence").fit(data)
     assert (type(chosen._objective()), chosen._weighs()) == (Selective, False)
+
+
+def test_the_prior_of_pictures_is_held_nearer_to_the_standard_one():
+    for kind, weight in (("table", 0.01), ("text", 0.01), ("picture", 1.0)):
+        fitted = VAEACImputer(**SMALL).fit(modalities(kind))
+        assert fitted._objective().prior_weight == weight
+        said = VAEACImputer(**SMALL, prior_weight=0.3).fit(modalities(kind))
+        assert said._objective().prior_weight == 0.3
+    assert VAEACImputer.published("images").prior_weight == 0.01

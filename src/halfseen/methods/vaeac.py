@@ -35,9 +35,11 @@ class VAEACImputer(AutoencoderImputer):
     memory : bool
         Whether the decoder also sees the last hidden layer of the conditional prior, in place
         of the published connections at every depth.
-    prior_weight : float
+    prior_weight : float or None
         Weight of the divergence of the conditional prior from N(0, I), which keeps it from
-        growing without bounds together with the proposal; not with ``bound="importance"``.
+        growing without bounds together with the proposal; not with ``bound="importance"``. None
+        takes 1 where some modality is a picture, whose many pixels outweigh less, and 0.01
+        elsewhere.
     {shared}
 
     Notes
@@ -66,7 +68,7 @@ class VAEACImputer(AutoencoderImputer):
         self,
         *,
         memory: bool = True,
-        prior_weight: float = 0.01,
+        prior_weight: float | None = None,
         hide_share: float = 1.0,
         **shared: Any,
     ) -> None:
@@ -80,13 +82,16 @@ class VAEACImputer(AutoencoderImputer):
                 f"Got hide_rate={self.hide_rate}, hide_share={self.hide_share}. Expected both "
                 "above 0: this model learns from the cells that training hides."
             )
-        self._check_numbers(prior_weight=inf)
+        if self.prior_weight is not None:
+            self._check_numbers(prior_weight=inf)
 
     def _objective(self) -> Objective:
         if self.bound == "importance":
             return super()._objective()
-        settings = (self.kl_weight, self.kl_warm_up, self.prior_weight)
-        return Conditional(*settings, weights=self._weights())
+        weight = self.prior_weight
+        if weight is None:
+            weight = 1.0 if self._pictured() else 0.01
+        return Conditional(self.kl_weight, self.kl_warm_up, weight, weights=self._weights())
 
     def _hide_share(self) -> float:
         # What training hides is all that this model learns from, also in tables of columns.
@@ -119,5 +124,5 @@ class VAEACImputer(AutoencoderImputer):
         **changes
             Settings that differ.
         """
-        own = {"memory": False, "hide_share": 1.0}
+        own = {"memory": False, "prior_weight": 0.01, "hide_share": 1.0}
         return super().published(data, **{**own, **changes})
