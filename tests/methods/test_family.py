@@ -262,7 +262,8 @@ def test_files_and_copies_answer_alike(estimator, tmp_path):
     for other in (loaded, copied, again, pickled):
         assert same_bits(other.transform(X).to_numpy(), expected)
         assert same_bits(other.score_samples(X), fitted.score_samples(X))
-        assert same_bits(other.generate(5).to_numpy(), fitted.generate(5).to_numpy())
+        if fitted._has_density():
+            assert same_bits(other.generate(5).to_numpy(), fitted.generate(5).to_numpy())
     assert not hasattr(clone(fitted), "model_")
 
 
