@@ -117,6 +117,8 @@ def test_energy_distance_is_twice_the_integral_of_squared_cdf_differences():
         (lambda: metrics.rmse([[1.0]], [[np.nan]], [[0]]), "x_hat is not finite"),
         (lambda: metrics.rmse([[1.0]], [[1.0]], [0]), "mask of shape"),
         (lambda: metrics.pfc([["a"]], [["a", "b"]], [[0]]), "one shape"),
+        (lambda: metrics.pfc([[None], ["a"]], [["b"], ["a"]], [[0], [0]]), "x_true with unknown"),
+        (lambda: metrics.error_rate([["a"]], [[float("nan")]], [[0]]), "x_hat with unknown"),
         (lambda: metrics.crps_draws([[1.0]], [[1.0]], [[0]]), "n_draws"),
         (lambda: metrics.interval_width([[[1.0]]], [[1.0]], [[0]], 1.0), "level=1.0"),
         (lambda: metrics.energy_distance([1.0], [[1.0]]), "samples of shape"),
@@ -125,3 +127,13 @@ def test_energy_distance_is_twice_the_integral_of_squared_cdf_differences():
 def test_errors_say_what_came(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_constant_columns_have_no_unit_whatever_their_value():
+    """The deviation of equal tenths is 1e-17 by rounding."""
+    x = np.full((10, 2), 0.1)
+    x[:, 1] = np.arange(10.0)
+    s = np.ones((10, 2))
+    s[:3] = 0
+    found = metrics.nrmse_by_feature(x, x + 0.01 * (s == 0), s)
+    assert found == pytest.approx(0.01 / x[:, 1].std())

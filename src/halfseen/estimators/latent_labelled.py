@@ -224,8 +224,9 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
             The columns of fit.
         y : array-like of shape (n,), optional
             Labels, NaN or None where unknown. With them the weights hold log p(y | x), and the
-            answers are averages of sampled cells; with ``strategy="single"`` there are no
-            weights, and labels change nothing.
+            answers are averages of ``n_importance_predict`` sampled cells, whatever the
+            generator's ``decision``. Rows without a label are completed as if none were given;
+            with ``strategy="single"`` there are no weights, and labels change nothing.
 
         Returns
         -------
@@ -246,10 +247,13 @@ class LatentLabelEstimator(HeadEstimator, DiagnosedEstimator):
         rows = self._table_rows(encoded.values).with_labels(labels)
         answers = replace(self._label_answers().answers, weigh=source._weighs())
         means = answers.means(rows)
-        holed = (rows.s == 0).any(-1)
+        known = ~np.isnan(labels)
+        holed = (rows.s == 0).any(-1) & torch.as_tensor(known, device=rows.s.device)
         warn_of_few(means.effective, holed, self.n_importance_predict)
-        filled = source._full(source._from_features(means.mean))
-        return source.codec_.restore(X, source._finite(filled))
+        filled = source._from_features(means.mean)
+        if not known.all():
+            filled[~known] = source._complete(encoded.values[~known][:, source._varying])
+        return source.codec_.restore(X, source._finite(source._full(filled)))
 
     # ---- files --------------------------------------------------------------------------
 

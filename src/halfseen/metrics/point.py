@@ -64,7 +64,10 @@ def nrmse_by_feature(x_true: Any, x_hat: Any, s: Any) -> float:
     1.2247
     """
     truth, answer, missing = check_numbers(x_true, x_hat, s)
-    return _mean_ratio(column_rmse(truth, answer, missing), np.nanstd(truth, axis=0))
+    # Equal numbers may have a mean that is none of them.
+    varies = np.nanmax(truth, axis=0) > np.nanmin(truth, axis=0)
+    deviation = np.where(varies, np.nanstd(truth, axis=0), 0.0)
+    return _mean_ratio(column_rmse(truth, answer, missing), deviation)
 
 
 def nrmse_range(x_true: Any, x_hat: Any, s: Any) -> float:
@@ -117,7 +120,7 @@ def nrmse_pooled(x_true: Any, x_hat: Any, s: Any) -> float:
     -----
     This matches the scale of the numbers in the VSAE tables, whose text describes
     :func:`nrmse_by_feature`. Columns whose ranges differ in spread make it far below 1 for a
-    fill by the mean.
+    fill by the mean. A constant column counts as if its range were 1.
 
     Examples
     --------
@@ -194,6 +197,8 @@ def error_rate(x_true: Any, x_hat: Any, s: Any) -> float:
 
 def _wrong(x_true: Any, x_hat: Any, s: Any) -> tuple[np.ndarray, np.ndarray]:
     """Which missing cells are wrong, and which cells are missing."""
+    import pandas as pd
+
     truth, answer = np.asarray(x_true, dtype=object), np.asarray(x_hat, dtype=object)
     if truth.shape != answer.shape or truth.ndim != 2:
         raise SettingError(
@@ -201,6 +206,12 @@ def _wrong(x_true: Any, x_hat: Any, s: Any) -> tuple[np.ndarray, np.ndarray]:
             "Expected one shape (n, p)."
         )
     missing = check_missing(truth.shape, s)
+    for name, cells in (("x_true", truth), ("x_hat", answer)):
+        if pd.isna(cells[missing]).any():
+            raise SettingError(
+                f"Got {name} with unknown categories among the missing cells. Expected categories "
+                "there: mark cells of unknown truth as seen (s = 1)."
+            )
     wrong = np.zeros(truth.shape, dtype=bool)
     wrong[missing] = [a != b for a, b in zip(truth[missing], answer[missing], strict=True)]
     return wrong, missing
