@@ -206,8 +206,7 @@ FILES = [
          ("quote",)),
     File("an inch in a cell", "t.csv", text(TABLE.replace("Oslo", '5"'))),
     File("quotes inside of a cell", "t.csv", text(TABLE.replace("Rome", 'R"o"me'))),
-    File("spaces around cells", "t.csv", text(TABLE.replace(",", " , ")), ("'age '", "spaces"),
-         but={"describe": ()}),
+    File("spaces around cells", "t.csv", text(TABLE.replace(",", " , "))),
     File("cells of a million letters", "t.csv", long_cell),
     File("numbers spelled in many ways", "t.csv", text(
          "a,b,c,d\n1.50,007,1E3,+5\n,010,,-0\n2,,1e-400,.5\n3,1,2,5.\n")),

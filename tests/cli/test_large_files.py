@@ -282,3 +282,16 @@ def assert_flat(words, folder, suffix):
         if suffix == ".parquet":
             assert parquet.read_metadata(out).num_rows % n == 0
     assert peaks[1] < peaks[0] + 40, peaks
+
+
+def test_codes_are_codes_in_every_part(tmp_path, monkeypatch):
+    """Whether whole numbers are codes is known when the last of them has been read."""
+    fit, model = tmp_path / "fit.csv", tmp_path / "m.halfseen"
+    fit.write_text("code,x\n" + "10,1\n02,2\n02,3\n,4\n" * 5, encoding="utf-8")
+    assert run("fit", fit, "--save", model, "--method", "mode").exit_code == 0
+    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
+        monkeypatch.setattr(streams, name, value)
+    new, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    new.write_text("code,x\n" + "10,1\n,4\n" * 2000 + "02,1\n", encoding="utf-8")
+    assert run("apply", model, new, "-o", out).exit_code == 0
+    assert out.read_text(encoding="utf-8") == "code,x\n" + "10,1\n02,4\n" * 2000 + "02,1\n"

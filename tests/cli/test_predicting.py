@@ -83,7 +83,7 @@ def test_numbers_are_predicted_with_an_interval(table, tmp_path):
         found = parquet.read_table(out).to_pandas()
         # Columns that the model does not look at; the target is not among them.
         assert list(found) == ["id", "grade", "prediction", "lower", "upper"]
-        assert found["id"].tolist() == list(range(80))
+        assert found["id"].tolist() == [f"{i:03d}" for i in range(80)]
         assert (found["lower"] < found["prediction"]).all()
         assert (found["prediction"] < found["upper"]).all()
         widths.append((found["upper"] - found["lower"]).mean())
@@ -269,7 +269,8 @@ def test_models_of_the_other_kind(table, tmp_path):
     model = trained(table, "grade", "--ignore", "id", *QUICK)
     assert_refused(run("apply", model, table, "-o", tmp_path / "o.csv"), "halfseen predict")
     mean = tmp_path / "mean.halfseen"
-    assert run("fit", table, "--save", mean, "--method", "mean").exit_code == 0
+    words = ("--method", "mean", "--ignore", "id")
+    assert run("fit", table, "--save", mean, *words).exit_code == 0
     assert_refused(run("predict", mean, table, "-o", tmp_path / "o.csv"), "halfseen apply")
 
 
@@ -297,3 +298,15 @@ def test_too_few_rows_to_hold_some_out(tmp_path):
     path.write_text("x,y\n" + "1,a\n2,b\n" * 9, encoding="utf-8")
     words = ("--target", "y", "--save", tmp_path / "m", "--evaluate", *QUICK)
     assert_refused(run("train", path, *words), "18 rows")
+
+
+def test_labels_that_begin_with_zeros_come_back_as_such(tmp_path):
+    rows = [f"{i % 5},{'' if i % 9 == 0 else '0' + str(1 + i % 3)}" for i in range(60)]
+    table, model, out = (tmp_path / name for name in ("t.csv", "m.halfseen", "p.csv"))
+    table.write_text("a,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    words = ("--method", "filled", "--max-steps", 5)
+    assert run("train", table, "--target", "y", "--save", model, *words).exit_code == 0
+    assert run("predict", model, table, "-o", out).exit_code == 0
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert "probability_01,probability_02,probability_03" in lines[0]
+    assert {line.split(",")[0] for line in lines[1:]} <= {"01", "02", "03"}

@@ -103,8 +103,8 @@ def test_seen_cells_keep_their_text(tmp_path):
     path, out = tmp_path / "in.csv", tmp_path / "out.csv"
     lines = [
         "price,id,flag,note,e",
-        '1.50,007,TRUE,"a, b",1E3',
-        "NA,010,,?,2.50",
+        '1.50,7,TRUE,"a, b",1E3',
+        "NA,10,,?,2.50",
         "2.25,,FALSE,plain,",
     ]
     path.write_text("\n".join(lines) + "\n")
@@ -116,7 +116,7 @@ def test_seen_cells_keep_their_text(tmp_path):
     assert out.read_text().splitlines() == [
         lines[0],
         lines[1],
-        "0.125,010,TRUE,plain,2.50",
+        "0.125,10,TRUE,plain,2.50",
         "2.25,13,FALSE,plain,7.25",
     ]
 
@@ -282,3 +282,22 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch
         read_table(path)
     assert tracemalloc.get_traced_memory()[1] < 10**7
     tracemalloc.stop()
+
+
+def test_whole_numbers_that_begin_with_a_zero_are_codes(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("zip,n,x\n02116,10,0.5\n,0,1.0\n10001,-3,00.5\n")
+    source = read_source(path)
+    assert source.table.column("zip").to_pylist() == ["02116", None, "10001"]
+    assert source.table.column("n").to_pylist() == [10, 0, -3]
+    assert source.table.column("x").to_pylist() == [0.5, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("cell", [" NA", "NA ", "  ", " ? ", "   null"])
+def test_markers_of_missing_cells_may_have_spaces(tmp_path, cell):
+    path = tmp_path / "t.csv"
+    path.write_text(f"age,sex\n20, male\n{cell},female\n22,{cell}\n")
+    source = read_source(path)
+    assert source.table.column("age").to_pylist() == [20, None, 22]
+    assert source.table.column("sex").to_pylist() == [" male", "female", None]
+    assert source.text.column("sex").to_pylist() == [" male", "female", cell]

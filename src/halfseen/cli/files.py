@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from halfseen.tables import Source
 
-__all__ = ["Job", "check_targets", "draw_paths", "split_suffix"]
+__all__ = ["Job", "check_targets", "draw_paths", "names_of", "split_suffix"]
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -50,6 +53,32 @@ def draw_paths(path: Path, n_draws: int) -> list[Path]:
     stem, suffix = split_suffix(path)
     width = max(2, len(str(n_draws)))
     return [path.with_name(f"{stem}-{i:0{width}d}{suffix}") for i in range(1, n_draws + 1)]
+
+
+def names_of(said: str, known: Collection[str]) -> list[str]:
+    """Columns that an option names, as in ``a,b``; names that hold a comma stand in quotes.
+
+    Examples
+    --------
+    >>> known = ["id", "weight, kg", "age"]
+    >>> names_of("id, age", known), names_of("weight, kg", known)
+    (['id', 'age'], ['weight, kg'])
+    >>> names_of('id,"weight, kg"', known)
+    ['id', 'weight, kg']
+    """
+    for names in ([said], said.split(",")):
+        # Nothing said names no column, though one may have an empty name.
+        if said and all(name in known for name in names):
+            return names
+    rows = list(csv.reader([said], skipinitialspace=True))
+    return [name.strip() for name in rows[0] if name.strip()] if rows else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a shell takes them for an option."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(names)
+    return shlex.quote(line.getvalue())
 
 
 def check_targets(sources: Sequence[Path], targets: Sequence[Path], force: bool) -> None:
@@ -133,7 +162,7 @@ class Job:
                 f"{path} has more than one column named {repeated[0]!r}. Expected distinct names: "
                 "rename them."
             )
-        ignored = tuple(name for name in ignore.split(",") if name)
+        ignored = tuple(names_of(ignore, names))
         for name in ignored:
             if name not in names:
                 raise ColumnError(
@@ -148,7 +177,7 @@ class Job:
         if others:
             raise ColumnError(
                 f"{self.path} has columns that the model does not know: {', '.join(others[:5])}. "
-                f"Pass --ignore {','.join(others[:5])} to hand them through."
+                f"Pass --ignore {_listed(others[:5])} to hand them through."
             )
         return self
 

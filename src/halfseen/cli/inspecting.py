@@ -40,7 +40,7 @@ def ampute(
     ignore: opt.Ignore = "",
 ) -> None:
     """Make holes in the table IN, by a mechanism, and write it to OUT."""
-    from halfseen.cli.files import Job, check_targets, split_suffix
+    from halfseen.cli.files import Job, check_targets, names_of, split_suffix
     from halfseen.estimators.amputation import ampute as make_holes
     from halfseen.tables import write_table
 
@@ -49,7 +49,7 @@ def ampute(
         split_suffix(target)
     check_targets([table], targets, force)
     job = Job.read(table, ignore)
-    chosen = [name for name in columns.split(",") if name] or None
+    chosen = names_of(columns, job.table.column_names) or None
     holed, seen = make_holes(
         job.table,
         mechanism,

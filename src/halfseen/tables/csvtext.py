@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
 from halfseen.errors import ColumnError, FileFormatError, HalfseenWarning
@@ -83,11 +84,12 @@ def parse_csv(
         What separates the cells; by default a comma, or what the first lines suggest if a
         comma gives a single column.
     na_values : sequence of str
-        What stands for a missing cell.
+        What stands for a missing cell, also with up to three spaces on either side.
     keep_text : bool
         Whether to keep the cells' text too.
     types : mapping of str to DataType, optional
-        Types of columns that are known; others are found out from their cells.
+        Types of columns that are known; others are found out from their cells. Whole numbers
+        some of which begin with a zero are text: a fill of 01 or 02116 is no number.
 
     Returns
     -------
@@ -106,12 +108,16 @@ def parse_csv(
         ignore_empty_lines=len(header) > 1,
     )
     typed = pc_csv.ConvertOptions(
-        null_values=list(na_values),
+        null_values=_spaced(na_values),
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
         column_types=dict(types or {}),
     )
     table = _read(text, parse, typed, place, header)
+    codes = _codes(text, parse, place, header, table)
+    if codes:
+        typed.column_types = {**typed.column_types, **dict.fromkeys(codes, pa.string())}
+        table = _read(text, parse, typed, place, header)
     if table.num_rows == 0:
         raise FileFormatError(f"{place} has a header but no rows. Expected at least one row.")
     if not keep_text:
@@ -307,6 +313,27 @@ def _read(text: str, parse: Any, convert: Any, place: str, header: list[str]) ->
             f"of cells in every row as names in the first line, {named!r}: correct it, or pass "
             "its delimiter."
         ) from error
+
+
+def _spaced(values: Sequence[str]) -> list[str]:
+    """Markers of missing cells as files with a space behind each comma have them, too."""
+    ends = [" " * n for n in range(4)]
+    return sorted({f"{first}{value}{last}" for value in values for first in ends for last in ends})
+
+
+def _codes(text: str, parse: Any, place: str, header: list[str], table: pa.Table) -> list[str]:
+    """Columns of whole numbers that begin with a zero somewhere: codes, such as 01 and 02116."""
+    if not re.search(r"\b0\d", text):
+        return []
+    whole = [field.name for field in table.schema if pa.types.is_integer(field.type)]
+    if not whole:
+        return []
+    as_text = pc_csv.ConvertOptions(
+        include_columns=whole, column_types={name: pa.string() for name in whole}
+    )
+    cells = _read(text, parse, as_text, place, header)
+    found = (pc.match_substring_regex(cells.column(name), r"^[-+]?0\d") for name in whole)
+    return [name for name, zeros in zip(whole, found, strict=True) if pc.any(zeros).as_py()]
 
 
 def _mixed_text(column: pa.ChunkedArray, text: list[str], missing: np.ndarray) -> pa.Array:
