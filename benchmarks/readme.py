@@ -17,6 +17,7 @@ from labels import (
     ADVERSARIES,
     MODALITIES,
     PATCHES,
+    READING_ADVERSARIES,
     READING_LABELS,
     READING_MODALITIES,
     READING_PATCHES,
@@ -111,7 +112,7 @@ def main() -> None:
     README.write_text(head + block + tail)
     told = labels() + "\n\n" + READING_LABELS
     everything = labels(MODALITIES, introduction=ABOUT_MODALITIES) + "\n\n" + READING_MODALITIES
-    games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES)
+    games = labels(ADVERSARIES, introduction=ABOUT_ADVERSARIES) + "\n\n" + READING_ADVERSARIES
     laws = labels(PATCHES, introduction=ABOUT_PATCHES) + "\n\n" + READING_PATCHES
     masked = self_masking(softer=True)
     sections = ["# Results", masked, whole, closed_forms(), told, everything, games, laws]
