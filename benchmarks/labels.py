@@ -74,12 +74,12 @@ from complete rows is under the paper's best (.128 and .168). VSAE in its publis
 no more than the mode in the short budget. On Yeast nothing is much ahead of the mean: completely
 at random it scores .476 here, our best .461 and the paper's best .447, which we do not reach. A
 mixture of Gaussians in closed form, which knows no modalities and is fitted in seconds (Yeast,
-Zoo) or minutes (Mushroom), is within .01 of the family's best on Mushroom, Phishing, Zoo and
-Yeast. With 30 and 70 % missing (Figure 2, one seed) the order of the models is about the same;
-with 70 % all are nearer to the mean or the mode. On the 214 rows of Glass our VSAE (.727) and the
-mixture (.728; mean .855, standard errors of .1) are ahead of what learns from incomplete rows; VAE
-and VAEAC, which have no early stop, end far behind the mean with one of three seeds (1.31 and
-1.21).
+Zoo) or minutes (Mushroom), is on Mushroom, Phishing, Zoo and Yeast within .01 of the best of those
+that learn from incomplete rows. With 30 and 70 % missing (Figure 2, one seed) the order of the
+models is about the same; with 70 % all are nearer to the mean or the mode. On the 214 rows of
+Glass our VSAE (.727) and the mixture (.728; mean .855, standard errors of .1) are ahead of what
+learns from incomplete rows; VAE and VAEAC, which have no early stop, end far behind the mean with
+one of three seeds (1.31 and 1.21).
 
 Pairs and texts: what sees the other side says more of it than the mean picture, at our defaults by
 10 % of the squared error on digits and by 20 % on garments, and so do neighbours; but VAEAC at our
