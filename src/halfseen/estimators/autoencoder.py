@@ -202,6 +202,21 @@ class AutoencoderImputer(LatentImputer):
             )
         return self._density(X, n_importance)
 
+    def generate(self, *arguments: Any, **settings: Any) -> Any:
+        """Make new rows, as every imputer with a model of whole rows does.
+
+        Raises
+        ------
+        SettingError
+            Also when the model is none of whole rows, as for ``log_likelihood``.
+        """
+        if not self._has_density():
+            raise SettingError(
+                f"Got generate() of {self!r}, which has no law of whole rows. Expected a model "
+                "that has one: VAEImputer, CVAEImputer with condition='mask', or VAEACImputer."
+            )
+        return super().generate(*arguments, **settings)
+
     @classmethod
     def published(
         cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any

@@ -65,19 +65,6 @@ class AEImputer(AutoencoderImputer):
     def _has_density(self) -> bool:
         return False
 
-    def generate(self, *arguments: Any, **settings: Any) -> Any:
-        """Refused: codes have no law to draw from.
-
-        Raises
-        ------
-        SettingError
-            Always.
-        """
-        raise SettingError(
-            "Got generate() of an AEImputer, whose codes have no law. Expected a model with a "
-            "prior, such as VAEImputer."
-        )
-
     @classmethod
     def published(
         cls, data: Literal["numeric", "categorical", "images"] = "numeric", **changes: Any
@@ -186,22 +173,6 @@ class CVAEImputer(AutoencoderImputer):
     def _decodes_whole(self) -> bool:
         # Of a row of which nothing is seen no cell is scored: the decoder has met no such mask.
         return self.condition == "mask"
-
-    def generate(self, *arguments: Any, **settings: Any) -> Any:
-        """Make new rows, see :class:`VAEImputer`; refused with ``condition="data"``.
-
-        Raises
-        ------
-        SettingError
-            Also where the decoder knows rows only by what is seen of them.
-        """
-        if self.condition == "data":
-            raise SettingError(
-                "Got generate() of a CVAEImputer with condition='data', which has no law of whole "
-                "rows. Expected condition='mask', or VAEACImputer, which completes from what is "
-                "seen and has one."
-            )
-        return super().generate(*arguments, **settings)
 
     def _hide_share(self) -> float:
         always = self.condition == "data" and self.hide_share is None
