@@ -323,7 +323,8 @@ def _spaced(values: Sequence[str]) -> list[str]:
 
 def _codes(text: str, parse: Any, place: str, header: list[str], table: pa.Table) -> list[str]:
     """Columns of whole numbers that begin with a zero somewhere: codes, such as 01 and 02116."""
-    if not re.search(r"\b0\d", text):
+    # Not 1.05, nor dates and times: most files are not looked at again.
+    if not re.search(r"(?<![\w.:/+-])[-+]?0\d", text):
         return []
     whole = [field.name for field in table.schema if pa.types.is_integer(field.type)]
     if not whole:
