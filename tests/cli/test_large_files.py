@@ -188,17 +188,31 @@ def test_predictions_of_parts_are_those_of_the_whole(
             assert (one == other).all()
 
 
-def test_words_stay_words_in_parts(tmp_path, monkeypatch):
-    """What the model knows as words may all look like numbers in another file."""
+def filled_in_parts(tmp_path, monkeypatch, learn, ask):
+    """Rows completed part by part by the mode of other rows, all as text."""
     fit, model = tmp_path / "fit.csv", tmp_path / "m.halfseen"
-    fit.write_text("code,x\n" + "007,1\na1,2\n007,3\n,4\n" * 5, encoding="utf-8")
+    fit.write_text("code,x\n" + learn, encoding="utf-8")
     assert run("fit", fit, "--save", model, "--method", "mode").exit_code == 0
     for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
         monkeypatch.setattr(streams, name, value)
     new, out = tmp_path / "new.csv", tmp_path / "out.csv"
-    new.write_text("code,x\n" + "007,1\n,4\n" * 2000, encoding="utf-8")
+    new.write_text("code,x\n" + ask, encoding="utf-8")
     assert run("apply", model, new, "-o", out).exit_code == 0
-    assert out.read_text(encoding="utf-8") == "code,x\n" + "007,1\n007,4\n" * 2000
+    return out.read_text(encoding="utf-8")
+
+
+def test_words_stay_words_in_parts(tmp_path, monkeypatch):
+    """What the model knows as words may all look like numbers in another file."""
+    learn, ask = "007,1\na1,2\n007,3\n,4\n" * 5, "007,1\n,4\n" * 2000
+    found = filled_in_parts(tmp_path, monkeypatch, learn, ask)
+    assert found == "code,x\n" + "007,1\n007,4\n" * 2000
+
+
+def test_codes_are_codes_in_every_part(tmp_path, monkeypatch):
+    """Whether whole numbers are codes is known when the last of them has been read."""
+    learn, ask = "10,1\n02,2\n02,3\n,4\n" * 5, "10,1\n,4\n" * 2000 + "02,1\n"
+    found = filled_in_parts(tmp_path, monkeypatch, learn, ask)
+    assert found == "code,x\n" + "10,1\n02,4\n" * 2000 + "02,1\n"
 
 
 def test_a_failure_far_down_leaves_nothing(tmp_path, monkeypatch, model):
@@ -282,16 +296,3 @@ def assert_flat(words, folder, suffix):
         if suffix == ".parquet":
             assert parquet.read_metadata(out).num_rows % n == 0
     assert peaks[1] < peaks[0] + 40, peaks
-
-
-def test_codes_are_codes_in_every_part(tmp_path, monkeypatch):
-    """Whether whole numbers are codes is known when the last of them has been read."""
-    fit, model = tmp_path / "fit.csv", tmp_path / "m.halfseen"
-    fit.write_text("code,x\n" + "10,1\n02,2\n02,3\n,4\n" * 5, encoding="utf-8")
-    assert run("fit", fit, "--save", model, "--method", "mode").exit_code == 0
-    for name, value in {"MOST_CELLS": 1, "PART_BYTES": 1}.items():
-        monkeypatch.setattr(streams, name, value)
-    new, out = tmp_path / "new.csv", tmp_path / "out.csv"
-    new.write_text("code,x\n" + "10,1\n,4\n" * 2000 + "02,1\n", encoding="utf-8")
-    assert run("apply", model, new, "-o", out).exit_code == 0
-    assert out.read_text(encoding="utf-8") == "code,x\n" + "10,1\n02,4\n" * 2000 + "02,1\n"

@@ -208,9 +208,9 @@ def test_gradients_reach_about_the_likelihood_of_em(noise):
 
 def test_gradients_at_their_defaults_reach_the_likelihood_of_em():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 20)) + 0.3 * rng.normal(size=(400, 20))
+    x = rng.normal(size=(1000, 3)) @ rng.normal(size=(3, 30)) + 0.3 * rng.normal(size=(1000, 30))
     x[rng.random(x.shape) < 0.3] = np.nan
-    shared = {"n_components": 1, "rank": 2, "random_state": 0}
+    shared = {"n_components": 1, "rank": 3, "random_state": 0}
     em = MFADensity(**shared).fit(x).score(x)
     assert MFADensity(**shared, solver="gradient").fit(x).score(x) > em - 0.1
 
