@@ -68,7 +68,8 @@ Ignore: TypeAlias = Annotated[
     str,
     typer.Option(
         metavar="A,B",
-        help="Columns that are kept as they are and not looked at, such as identifiers.",
+        help="Columns that are kept as they are and not looked at, such as identifiers. Names "
+        "that hold a comma stand in quotes.",
         rich_help_panel="Columns",
     ),
 ]

@@ -224,8 +224,9 @@ def expected_layer(
     Returns
     -------
     ExpectedReLU, or ExpectedNetworkReLU for DMFA
-        Takes rows in the units of the table, as float tensors with NaN where missing. Their law
-        is that of ``density.conditional``.
+        Takes rows in the units of the table, as float tensors with NaN where missing, of float64
+        where a column is so far from 0 that float32 loses its digits. Their law is that of
+        ``density.conditional``.
 
     Raises
     ------
